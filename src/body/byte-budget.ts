@@ -1,17 +1,17 @@
-import { FerryError } from "../errors.js";
+import { FerryError } from '../errors.js';
 
 /** Octets granted by a ByteBudget. Release once; a second release does nothing. */
 export interface Lease {
-	readonly octets: number;
-	/** Changes the octets held without waiting: sizes announced by servers are hints, the real size is known later. */
-	resize(octets: number): void;
-	release(): void;
+  readonly octets: number;
+  /** Changes the octets held without waiting: sizes announced by servers are hints, the real size is known later. */
+  resize(octets: number): void;
+  release(): void;
 }
 
 interface Waiter {
-	readonly octets: number;
-	readonly holder: object;
-	readonly grant: (lease: Lease) => void;
+  readonly octets: number;
+  readonly holder: object;
+  readonly grant: (lease: Lease) => void;
 }
 
 /**
@@ -20,102 +20,98 @@ interface Waiter {
  * next message: the bound is overdrawn by at most one message of every account.
  */
 export class ByteBudget {
-	readonly limit: number;
-	#used = 0;
-	readonly #held = new Map<object, number>();
-	#waiters: Waiter[] = [];
+  readonly limit: number;
+  #used = 0;
+  readonly #held = new Map<object, number>();
+  #waiters: Waiter[] = [];
 
-	constructor(limit: number) {
-		this.limit = limit;
-	}
+  constructor(limit: number) {
+    this.limit = limit;
+  }
 
-	get used(): number {
-		return this.#used;
-	}
-	/** Whether somebody waits for octets: the moment to stop collecting and start sending. */
-	get pressed(): boolean {
-		return this.#waiters.length > 0;
-	}
+  get used(): number {
+    return this.#used;
+  }
+  /** Whether somebody waits for octets: the moment to stop collecting and start sending. */
+  get pressed(): boolean {
+    return this.#waiters.length > 0;
+  }
 
-	/** @throws FerryError INTERRUPTED when the signal aborts the wait. */
-	reserve(octets: number, holder: object, signal: AbortSignal): Promise<Lease> {
-		if (signal.aborted) return Promise.reject(interrupted(signal));
-		if (this.#waiters.length === 0 && this.#admits(octets, holder))
-			return Promise.resolve(this.#grant(octets, holder));
-		return new Promise((resolve, reject) => {
-			const onAbort = () => {
-				this.#waiters = this.#waiters.filter((w) => w !== waiter);
-				reject(interrupted(signal));
-			};
-			const waiter: Waiter = {
-				octets,
-				holder,
-				grant: (lease) => {
-					signal.removeEventListener("abort", onAbort);
-					resolve(lease);
-				},
-			};
-			signal.addEventListener("abort", onAbort, { once: true });
-			this.#waiters.push(waiter);
-			this.#serve();
-		});
-	}
+  /** @throws FerryError INTERRUPTED when the signal aborts the wait. */
+  reserve(octets: number, holder: object, signal: AbortSignal): Promise<Lease> {
+    if (signal.aborted) return Promise.reject(interrupted(signal));
+    if (this.#waiters.length === 0 && this.#admits(octets, holder)) return Promise.resolve(this.#grant(octets, holder));
+    return new Promise((resolve, reject) => {
+      const onAbort = () => {
+        this.#waiters = this.#waiters.filter(w => w !== waiter);
+        reject(interrupted(signal));
+      };
+      const waiter: Waiter = {
+        octets,
+        holder,
+        grant: lease => {
+          signal.removeEventListener('abort', onAbort);
+          resolve(lease);
+        },
+      };
+      signal.addEventListener('abort', onAbort, { once: true });
+      this.#waiters.push(waiter);
+      this.#serve();
+    });
+  }
 
-	#admits(octets: number, holder: object): boolean {
-		return (
-			this.#used + octets <= this.limit || (this.#held.get(holder) ?? 0) === 0
-		);
-	}
+  #admits(octets: number, holder: object): boolean {
+    return this.#used + octets <= this.limit || (this.#held.get(holder) ?? 0) === 0;
+  }
 
-	#grant(octets: number, holder: object): Lease {
-		let held = 0;
-		let released = false;
-		const change = (to: number) => {
-			this.#used += to - held;
-			const total = (this.#held.get(holder) ?? 0) + to - held;
-			if (total === 0) this.#held.delete(holder);
-			else this.#held.set(holder, total);
-			held = to;
-		};
-		change(octets);
-		return {
-			get octets() {
-				return held;
-			},
-			resize: (to) => {
-				if (released) return;
-				change(to);
-				this.#serve();
-			},
-			release: () => {
-				if (released) return;
-				released = true;
-				change(0);
-				this.#serve();
-			},
-		};
-	}
+  #grant(octets: number, holder: object): Lease {
+    let held = 0;
+    let released = false;
+    const change = (to: number) => {
+      this.#used += to - held;
+      const total = (this.#held.get(holder) ?? 0) + to - held;
+      if (total === 0) this.#held.delete(holder);
+      else this.#held.set(holder, total);
+      held = to;
+    };
+    change(octets);
+    return {
+      get octets() {
+        return held;
+      },
+      resize: to => {
+        if (released) return;
+        change(to);
+        this.#serve();
+      },
+      release: () => {
+        if (released) return;
+        released = true;
+        change(0);
+        this.#serve();
+      },
+    };
+  }
 
-	#serve(): void {
-		const still: Waiter[] = [];
-		let blocked = false;
-		for (const w of this.#waiters) {
-			// Order is kept among those that need free octets; a holder with nothing granted may pass, or it would wait
-			// for others who may be waiting for it.
-			const starving = (this.#held.get(w.holder) ?? 0) === 0;
-			if (starving || (!blocked && this.#used + w.octets <= this.limit))
-				w.grant(this.#grant(w.octets, w.holder));
-			else {
-				blocked = true;
-				still.push(w);
-			}
-		}
-		this.#waiters = still;
-	}
+  #serve(): void {
+    const still: Waiter[] = [];
+    let blocked = false;
+    for (const w of this.#waiters) {
+      // Order is kept among those that need free octets; a holder with nothing granted may pass, or it would wait
+      // for others who may be waiting for it.
+      const starving = (this.#held.get(w.holder) ?? 0) === 0;
+      if (starving || (!blocked && this.#used + w.octets <= this.limit)) w.grant(this.#grant(w.octets, w.holder));
+      else {
+        blocked = true;
+        still.push(w);
+      }
+    }
+    this.#waiters = still;
+  }
 }
 
 function interrupted(signal: AbortSignal): FerryError {
-	return signal.reason instanceof FerryError
-		? signal.reason
-		: new FerryError("INTERRUPTED", "stopped while waiting for memory");
+  return signal.reason instanceof FerryError
+    ? signal.reason
+    : new FerryError('INTERRUPTED', 'stopped while waiting for memory');
 }

@@ -1,81 +1,71 @@
 /** A point in time with the zone it was written in, so that {year} is the year its writer saw. */
 export interface ZonedDate {
-	/** Seconds since 1970-01-01T00:00:00Z. */
-	readonly epoch: number;
-	/** Minutes east of UTC, as written. */
-	readonly offset: number;
+  /** Seconds since 1970-01-01T00:00:00Z. */
+  readonly epoch: number;
+  /** Minutes east of UTC, as written. */
+  readonly offset: number;
 }
 
 /** Where an internal date was taken from (DESIGN order). */
-export type DateSource =
-	| "received"
-	| "fromLine"
-	| "deliveryDate"
-	| "date"
-	| "mtime";
+export type DateSource = 'received' | 'fromLine' | 'deliveryDate' | 'date' | 'mtime';
 
 /** SHA-256 digests (32 octets each) of a message in CRLF form. */
 export interface MessageDigest {
-	/** The header section as it is, the blank line that ends it included. */
-	readonly header: Buffer;
-	/** The header section without volatile fields, unfolded and normalised: survives what servers and mail programs change. */
-	readonly canonicalHeader: Buffer;
-	/** Everything after the header section. */
-	readonly body: Buffer;
-	/** Octets of the whole message. */
-	readonly size: number;
+  /** The header section as it is, the blank line that ends it included. */
+  readonly header: Buffer;
+  /** The header section without volatile fields, unfolded and normalised: survives what servers and mail programs change. */
+  readonly canonicalHeader: Buffer;
+  /** Everything after the header section. */
+  readonly body: Buffer;
+  /** Octets of the whole message. */
+  readonly size: number;
 }
 
-export type SystemFlag =
-	| "\\Seen"
-	| "\\Answered"
-	| "\\Flagged"
-	| "\\Deleted"
-	| "\\Draft";
+export type SystemFlag = '\\Seen' | '\\Answered' | '\\Flagged' | '\\Deleted' | '\\Draft';
 
 /** What a message says of its state. `known` is false where the source says nothing (POP3): flags.whenUnknown decides. */
 export interface FlagFacts {
-	readonly known: boolean;
-	readonly system: ReadonlySet<SystemFlag>;
-	/** IMAP keywords without a leading backslash, e.g. $Forwarded, work. */
-	readonly keywords: ReadonlySet<string>;
+  readonly known: boolean;
+  readonly system: ReadonlySet<SystemFlag>;
+  /** IMAP keywords without a leading backslash, e.g. $Forwarded, work. */
+  readonly keywords: ReadonlySet<string>;
 }
 
 /** What a source knows of a message beside its octets. */
 export interface SourceHints {
-	/** Date of the mbox From_ line; absent for Mozilla's "From - " lines, whose date is the local write time. */
-	readonly fromLineDate?: ZonedDate;
-	/** File modification time (Maildir), last in the date chain. */
-	readonly mtime?: ZonedDate;
-	/** Flags kept outside the message octets (Maildir info, mbox status fields). */
-	readonly flags?: FlagFacts;
-	/** Labels, decoded, as the user named them (Takeout). */
-	readonly labels?: readonly string[];
-	/** Folder path of the message inside the source, for {path}. */
-	readonly path?: readonly string[];
-	/** Name of the mailbox file, for {name}. */
-	readonly name?: string;
+  /** Date of the mbox From_ line; absent for Mozilla's "From - " lines, whose date is the local write time. */
+  readonly fromLineDate?: ZonedDate;
+  /** File modification time (Maildir), last in the date chain. */
+  readonly mtime?: ZonedDate;
+  /** Flags kept outside the message octets (Maildir info, mbox status fields). */
+  readonly flags?: FlagFacts;
+  /** Labels, decoded, as the user named them (Takeout). */
+  readonly labels?: readonly string[];
+  /** Folder path of the message inside the source, for {path}. */
+  readonly path?: readonly string[];
+  /** Name of the mailbox file, for {name}. */
+  readonly name?: string;
 }
 
 /** Everything pure code can say of one message; made in one pass over the octets. */
 export interface MessageFacts {
-	readonly digest: MessageDigest;
-	/** Raw field bodies by lower-case name, in order of appearance, unfolded, as latin1 (one char an octet). Bounded. */
-	readonly fields: ReadonlyMap<string, readonly string[]>;
-	readonly flags: FlagFacts;
-	/** null: no source gave a sane date; the message is appended without one. */
-	readonly internalDate: {
-		readonly date: ZonedDate;
-		readonly source: DateSource;
-	} | null;
-	readonly labels: readonly string[];
-	readonly path: readonly string[];
-	readonly name: string | null;
-	/** NUL octets, bare CR or 8-bit octets in the header section: what some servers change or refuse. */
-	readonly hazards: {
-		readonly nul: boolean;
-		readonly bareCr: boolean;
-		readonly eightBitHeader: boolean;
-		readonly longestLine: number;
-	};
+  readonly digest: MessageDigest;
+  /** Raw field bodies by lower-case name, in order of appearance, unfolded, as latin1 (one char an octet). Bounded. */
+  readonly fields: ReadonlyMap<string, readonly string[]>;
+  readonly flags: FlagFacts;
+  /** null: no source gave a sane date; the message is appended without one. */
+  readonly internalDate: {
+    readonly date: ZonedDate;
+    readonly source: DateSource;
+  } | null;
+  readonly labels: readonly string[];
+  readonly path: readonly string[];
+  readonly name: string | null;
+  /** NUL octets, bare CR or 8-bit octets in the header section: what some servers change or refuse. */
+  readonly hazards: {
+    readonly nul: boolean;
+    readonly bareCr: boolean;
+    readonly eightBitHeader: boolean;
+    readonly longestLine: number;
+  };
 }

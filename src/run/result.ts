@@ -1,80 +1,77 @@
-import type { ErrorCode, Side } from "../errors.js";
+import type { ErrorCode, Side } from '../errors.js';
 
 /** One message that was not delivered, or one of its deliveries. */
 export interface FailedMessage {
-	/** The source's label of the message, sanitised. */
-	readonly ref: string;
-	readonly code: ErrorCode;
-	readonly text: string;
-	/** Folder in config form, where the failure belongs to one. */
-	readonly mailbox?: string;
+  /** The source's label of the message, sanitised. */
+  readonly ref: string;
+  readonly code: ErrorCode;
+  readonly text: string;
+  /** Folder in config form, where the failure belongs to one. */
+  readonly mailbox?: string;
 }
 
 export interface InDoubtMessage {
-	readonly ref: string;
-	readonly mailbox: string;
-	/** [first, end): UIDs the abandoned copy may have; end null = open. */
-	readonly uidWindow: readonly [number, number | null];
+  readonly ref: string;
+  readonly mailbox: string;
+  /** [first, end): UIDs the abandoned copy may have; end null = open. */
+  readonly uidWindow: readonly [number, number | null];
 }
 
 export interface AccountError {
-	readonly code: ErrorCode;
-	readonly side: Side | null;
-	readonly text: string;
-	readonly hint: string;
+  readonly code: ErrorCode;
+  readonly side: Side | null;
+  readonly text: string;
+  readonly hint: string;
 }
 
 /** Result of one account. Counted in messages: listed = copied + adopted + skipped + failed + inDoubt (+ left when stopped early). */
 export interface AccountResult {
-	readonly name: string;
-	readonly exitCode: number;
-	readonly error: AccountError | null;
-	readonly listed: number;
-	readonly copied: number;
-	readonly adopted: number;
-	readonly skipped: {
-		readonly known: number;
-		readonly duplicate: number;
-		readonly filtered: number;
-		readonly deleted: number;
-		readonly pseudo: number;
-	};
-	readonly failed: readonly FailedMessage[];
-	readonly inDoubt: readonly InDoubtMessage[];
-	/** Listed and not reached: the run was limited, stopped or broke off. */
-	readonly left: number;
-	readonly verified: number;
-	/** Octets appended. */
-	readonly bytes: number;
-	readonly seconds: number;
-	/** Deliveries by folder in config form. */
-	readonly folders: Readonly<Record<string, number>>;
-	/** Warnings for people, sanitised: doubtful separators, dropped flags, missing dates, changed source. */
-	readonly notices: readonly string[];
-	/** How many internal dates came from where; "none" = appended without one. */
-	readonly dates: Readonly<Record<string, number>>;
-	/** Flags the destination does not store, with counts. */
-	readonly droppedFlags: Readonly<Record<string, number>>;
+  readonly name: string;
+  readonly exitCode: number;
+  readonly error: AccountError | null;
+  readonly listed: number;
+  readonly copied: number;
+  readonly adopted: number;
+  readonly skipped: {
+    readonly known: number;
+    readonly duplicate: number;
+    readonly filtered: number;
+    readonly deleted: number;
+    readonly pseudo: number;
+  };
+  readonly failed: readonly FailedMessage[];
+  readonly inDoubt: readonly InDoubtMessage[];
+  /** Listed and not reached: the run was limited, stopped or broke off. */
+  readonly left: number;
+  readonly verified: number;
+  /** Octets appended. */
+  readonly bytes: number;
+  readonly seconds: number;
+  /** Deliveries by folder in config form. */
+  readonly folders: Readonly<Record<string, number>>;
+  /** Warnings for people, sanitised: doubtful separators, dropped flags, missing dates, changed source. */
+  readonly notices: readonly string[];
+  /** How many internal dates came from where; "none" = appended without one. */
+  readonly dates: Readonly<Record<string, number>>;
+  /** Flags the destination does not store, with counts. */
+  readonly droppedFlags: Readonly<Record<string, number>>;
 }
 
 /** The one result of a run; every renderer and --json start from it. Fields may be added, not renamed. */
 export interface RunResult {
-	readonly version: 1;
-	/** e.g. r20261123-0915-ab */
-	readonly run: string;
-	readonly dryRun: boolean;
-	readonly exitCode: number;
-	readonly startedAt: string;
-	readonly seconds: number;
-	readonly accounts: readonly AccountResult[];
+  readonly version: 1;
+  /** e.g. r20261123-0915-ab */
+  readonly run: string;
+  readonly dryRun: boolean;
+  readonly exitCode: number;
+  readonly startedAt: string;
+  readonly seconds: number;
+  readonly accounts: readonly AccountResult[];
 }
 
 /** Several accounts, one exit code: the first of this order that occurs. */
 const PRECEDENCE = [70, 73, 78, 77, 76, 65, 66, 1, 69, 75, 0] as const;
 
 export function overallExit(codes: readonly number[]): number {
-	return (
-		PRECEDENCE.find((code) => codes.includes(code)) ??
-		(codes.length === 0 ? 0 : 70)
-	);
+  return PRECEDENCE.find(code => codes.includes(code)) ?? (codes.length === 0 ? 0 : 70);
 }
