@@ -1,0 +1,31 @@
+/** implicit TLS, upgrade in the session (STLS, STARTTLS; refused if not offered), or plaintext where policy allows it. */
+export type Security = 'tls' | 'starttls' | 'plain';
+
+export interface TlsPolicy {
+  /** PEM of certificate authorities to trust instead of Node's. */
+  readonly ca?: Buffer;
+  /** "sha256:" + hex or base64 of the leaf certificate's DER digest; replaces chain and name checks. */
+  readonly pins?: readonly string[];
+  readonly minVersion?: 'TLSv1' | 'TLSv1.1' | 'TLSv1.2' | 'TLSv1.3';
+  /** PEM client certificate and key. */
+  readonly certificate?: Buffer;
+  readonly key?: Buffer;
+}
+
+/** Milliseconds. connect: DNS, TCP, proxy and TLS together; command: one whole command; idle: silence inside a reply. */
+export interface Timeouts {
+  readonly connect: number;
+  readonly command: number;
+  readonly idle: number;
+}
+
+/** Where to connect and under which policy; the same for POP3 and IMAP. */
+export interface Endpoint {
+  readonly host: string;
+  readonly port: number;
+  readonly security: Security;
+  readonly tls: TlsPolicy;
+  /** socks5:// or http:// URL, without credentials in logs. */
+  readonly proxy?: string;
+  readonly timeouts: Timeouts;
+}
