@@ -1,15 +1,9 @@
 import type { Body } from '../body/body.js';
 import type { FerryError, MessageFailure } from '../errors.js';
 import type { MessageDigest, ZonedDate } from '../message/facts.js';
+import type { FolderPath } from '../message/folder.js';
 
-/** SPECIAL-USE attributes a template may name (RFC 6154). */
-export type SpecialUse = 'archive' | 'sent' | 'junk' | 'trash' | 'drafts' | 'all' | 'flagged';
-
-/** A folder as routing gives it: parts from the top, in Unicode. `special` replaces the first part where the server has such a mailbox. */
-export interface FolderPath {
-  readonly parts: readonly string[];
-  readonly special?: SpecialUse;
-}
+export type { FolderPath, SpecialUse } from '../message/folder.js';
 
 /** An opened destination mailbox. */
 export interface Mailbox {
