@@ -1,4 +1,5 @@
 import type { ErrorCode, Side } from '../errors.js';
+import type { VerifyVerdict } from '../ledger/ledger.js';
 
 /** One message that was not delivered, or one of its deliveries. */
 export interface FailedMessage {
@@ -15,6 +16,21 @@ export interface InDoubtMessage {
   readonly mailbox: string;
   /** [first, end): UIDs the abandoned copy may have; end null = open. */
   readonly uidWindow: readonly [number, number | null];
+}
+
+/** A message that arrived, but not octet for octet, or that changed after it had been stored. */
+export interface ChangedMessage {
+  readonly ref: string;
+  readonly mailbox: string;
+  /** UID at the destination, null where it is not known. */
+  readonly uid: number | null;
+  readonly verdict: VerifyVerdict;
+}
+
+/** Messages and octets carried under one heading. */
+export interface Carried {
+  readonly messages: number;
+  readonly bytes: number;
 }
 
 export interface AccountError {
@@ -55,6 +71,19 @@ export interface AccountResult {
   readonly dates: Readonly<Record<string, number>>;
   /** Flags the destination does not store, with counts. */
   readonly droppedFlags: Readonly<Record<string, number>>;
+  /** Where mail came from and went, as shown to people: scheme://user@host, or a path. */
+  readonly source?: string;
+  readonly destination?: string;
+  /** Octets by folder, same keys as `folders`. */
+  readonly folderBytes?: Readonly<Record<string, number>>;
+  /** Carried by year of the internal date in its own zone; "undated" where there is none. */
+  readonly years?: Readonly<Record<string, Carried>>;
+  /** Folders this run created. */
+  readonly created?: readonly string[];
+  /** Messages read back, by verdict; absent where no verification ran. */
+  readonly verdicts?: Readonly<Partial<Record<VerifyVerdict, number>>>;
+  /** Every message whose verdict is not "same". */
+  readonly changed?: readonly ChangedMessage[];
 }
 
 /** The one result of a run; every renderer and --json start from it. Fields may be added, not renamed. */
