@@ -1,0 +1,52 @@
+import { once } from 'node:events';
+import { existsSync, statfsSync } from 'node:fs';
+import { chmod, mkdtemp } from 'node:fs/promises';
+import { connect, createServer, type Server } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+/** Ports nobody listens on at this moment, all different. */
+export async function freePorts(count: number): Promise<number[]> {
+  const held: Server[] = [];
+  for (let i = 0; i < count; i += 1) {
+    const server = createServer();
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    held.push(server);
+  }
+  const ports = held.map(server => (server.address() as { port: number }).port);
+  await Promise.all(held.map(server => new Promise<void>(resolve => server.close(() => resolve()))));
+  return ports;
+}
+
+/** Resolves once a server greets on the port; false once `deadline` (epoch ms) has passed or `gone` says it died. */
+export async function greets(port: number, deadline: number, gone: () => boolean): Promise<boolean> {
+  while (Date.now() < deadline && !gone()) {
+    if (await greetsOnce(port)) return true;
+    await new Promise(resolve => setTimeout(resolve, 15));
+  }
+  return false;
+}
+
+function greetsOnce(port: number): Promise<boolean> {
+  return new Promise(resolve => {
+    const socket = connect(port, '127.0.0.1');
+    const settle = (ok: boolean): void => {
+      socket.destroy();
+      resolve(ok);
+    };
+    socket.setTimeout(5000, () => settle(false));
+    socket.once('data', () => settle(true));
+    socket.once('error', () => settle(false));
+    socket.once('close', () => settle(false));
+  });
+}
+
+/** A new directory for a server's data: in memory where there is room for a gigabyte, else on disk. */
+export async function dataDirectory(name: string): Promise<string> {
+  const room = existsSync('/dev/shm') ? statfsSync('/dev/shm') : null;
+  const base = room !== null && room.bavail * room.bsize > 2 ** 30 ? '/dev/shm' : tmpdir();
+  const dir = await mkdtemp(join(base, `mf-${name}-`));
+  await chmod(dir, 0o755);
+  return dir;
+}
