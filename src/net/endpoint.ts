@@ -1,3 +1,5 @@
+import type { Side } from '../errors.js';
+
 /** implicit TLS, upgrade in the session (STLS, STARTTLS; refused if not offered), or plaintext where policy allows it. */
 export type Security = 'tls' | 'starttls' | 'plain';
 
@@ -28,4 +30,23 @@ export interface Endpoint {
   /** socks5:// or http:// URL, without credentials in logs. */
   readonly proxy?: string;
   readonly timeouts: Timeouts;
+  /** Named in errors, so that a person knows which of the two servers is meant. */
+  readonly side?: Side;
+  /** Permits security: plain to a host that is not this machine. */
+  readonly allowPlaintext?: boolean;
+}
+
+/** "host:port" for people; an IPv6 address in brackets. */
+export function where({ host, port }: Pick<Endpoint, 'host' | 'port'>): string {
+  return host.includes(':') && !host.startsWith('[') ? `[${host}]:${port}` : `${host}:${port}`;
+}
+
+/** The side of an endpoint in the form FerryError takes it. */
+export function errorSide({ side }: Pick<Endpoint, 'side'>): { readonly side?: Side } {
+  return side === undefined ? {} : { side };
+}
+
+/** The host without the brackets of an IPv6 address and without the final dot of an absolute name. */
+export function bareHost(host: string): string {
+  return host.replace(/^\[(.*)\]$/, '$1').replace(/(?<=.)\.$/, '');
 }
