@@ -29,6 +29,8 @@ export interface FlagFacts {
   readonly system: ReadonlySet<SystemFlag>;
   /** IMAP keywords without a leading backslash, e.g. $Forwarded, work. */
   readonly keywords: ReadonlySet<string>;
+  /** Keywords of the source that IMAP cannot store, as written; for the report. */
+  readonly dropped?: readonly string[];
 }
 
 /** What a source knows of a message beside its octets. */
@@ -39,6 +41,8 @@ export interface SourceHints {
   readonly mtime?: ZonedDate;
   /** Flags kept outside the message octets (Maildir info, mbox status fields). */
   readonly flags?: FlagFacts;
+  /** The header's Status, X-Status, X-Keywords and X-Mozilla-* fields are the mailbox file's own and give the flags, unless `flags` does. */
+  readonly statusFields?: boolean;
   /** Labels, decoded, as the user named them (Takeout). */
   readonly labels?: readonly string[];
   /** Folder path of the message inside the source, for {path}. */
@@ -66,6 +70,7 @@ export interface MessageFacts {
     readonly nul: boolean;
     readonly bareCr: boolean;
     readonly eightBitHeader: boolean;
+    /** Octets of the longest line without its line end; 998 (RFC 5322 2.1.1) where none is longer. */
     readonly longestLine: number;
   };
 }

@@ -1,0 +1,130 @@
+import { createHash, type Hash } from 'node:crypto';
+import type { MessageDigest } from './facts.js';
+import { type HeaderField, splitFields } from './header.js';
+
+/** Octets of a header section kept for parsing. What lies beyond is digested and checked, never parsed. */
+const HEADER_KEPT = 256 * 1024;
+
+const LF = 10;
+const CR = 13;
+
+/**
+ * Digests one message as its octets arrive, in chunks of any size. The header section ends with the first empty line
+ * (CRLF or LF); without one the whole message is header.
+ */
+export class MessageDigester {
+  readonly #header = createHash('sha256');
+  readonly #body = createHash('sha256');
+  #size = 0;
+  #inBody = false;
+  #line: LineState = { atStart: true, afterCr: false };
+  #octetsSeen = 0;
+  #kept: Buffer[] = [];
+  #keptOctets = 0;
+  /** Digest of the canonical header once it has outgrown what is kept; null until then. */
+  #overflow: Hash | null = null;
+  #fields: HeaderField[] = [];
+
+  /** Keeps no chunk beyond the header section; the caller may reuse the buffer after finish(). */
+  update(chunk: Buffer): void {
+    this.#size += chunk.length;
+    if (this.#inBody) {
+      this.#body.update(chunk);
+      return;
+    }
+    const end = this.#headerEnd(chunk);
+    this.#takeHeader(end === chunk.length ? chunk : chunk.subarray(0, end));
+    if (this.#inBody && end < chunk.length) this.#body.update(chunk.subarray(end));
+  }
+
+  /** Call once, after the last chunk. */
+  finish(): MessageDigest {
+    const canonicalHeader = this.#canonical().digest();
+    return { header: this.#header.digest(), canonicalHeader, body: this.#body.digest(), size: this.#size };
+  }
+
+  /** The header fields, once finish() was called; those that begin in the first 256 KiB of the header section. */
+  get fields(): readonly HeaderField[] {
+    return this.#fields;
+  }
+
+  /** Whether the header section holds an octet above 127. */
+  get eightBitHeader(): boolean {
+    return this.#octetsSeen > 127;
+  }
+
+  #takeHeader(part: Buffer): void {
+    this.#header.update(part);
+    if (this.#overflow !== null) {
+      this.#overflow.update(part);
+      return;
+    }
+    const room = HEADER_KEPT - this.#keptOctets;
+    this.#kept.push(part.length > room ? part.subarray(0, room) : part);
+    this.#keptOctets += Math.min(part.length, room);
+    if (part.length > room) this.#overflow = this.#canonical().update(part.subarray(room));
+  }
+
+  #canonical(): Hash {
+    if (this.#overflow !== null) return this.#overflow;
+    const [only, ...more] = this.#kept;
+    const octets = more.length === 0 ? only : Buffer.concat(this.#kept, this.#keptOctets);
+    this.#kept = [];
+    this.#fields = splitFields(octets?.toString('latin1') ?? '');
+    return createHash('sha256').update(canonicalHeader(this.#fields), 'latin1');
+  }
+
+  /** Index after the empty line that ends the header section, or the chunk's length if it goes on. */
+  #headerEnd(chunk: Buffer): number {
+    let { atStart, afterCr } = this.#line;
+    let seen = this.#octetsSeen;
+    for (let i = 0; i < chunk.length; i++) {
+      const octet = chunk[i] as number;
+      seen |= octet;
+      if (octet === LF) {
+        if (atStart) {
+          this.#octetsSeen = seen;
+          this.#inBody = true;
+          return i + 1;
+        }
+        atStart = true;
+        afterCr = false;
+      } else if (atStart) {
+        if (octet === CR && !afterCr) afterCr = true;
+        else atStart = false;
+      }
+    }
+    this.#line = { atStart, afterCr };
+    this.#octetsSeen = seen;
+    return chunk.length;
+  }
+}
+
+interface LineState {
+  readonly atStart: boolean;
+  readonly afterCr: boolean;
+}
+
+/**
+ * Fields that servers, mail programs and exports write, change or drop after a message was delivered. Google's export
+ * fields are among them: a label changed between two exports must not make the same mail new.
+ */
+const VOLATILE =
+  /^(?:status|x-status|x-keywords|x-uidl?|x-imap.*|x-mozilla-.*|x-evolution.*|content-length|lines|return-path|x-gmail-labels|x-gm-.*)$/;
+
+/**
+ * What servers put in place of octets they dislike, and those octets themselves: 8-bit and NUL become 0x80, "?" or "X"
+ * depending on the server, blanks at line ends vanish, long lines are folded elsewhere.
+ */
+const REPLACED = /[\0\t\r ?X\x80-\xff]+/g;
+
+/**
+ * The header in the form that survives storage: volatile fields and malformed lines left out, names in lower case,
+ * values without blanks and without octets that servers replace. Two headers equal in this form are a *weak* match:
+ * good enough to recognise a message whose body is equal octet by octet, never good enough to delete one.
+ */
+function canonicalHeader(fields: readonly HeaderField[]): string {
+  let text = '';
+  for (const { name, value } of fields) if (!VOLATILE.test(name)) text += `${name}:${value}\n`;
+  return text.replace(REPLACED, '');
+}

@@ -1,0 +1,75 @@
+import type { MessageFacts } from './facts.js';
+
+/** Longest line RFC 5322 section 2.1.1 allows, line end not counted. */
+const LINE_LIMIT = 998;
+const NUL = 0;
+const LF = 10;
+const CR = 13;
+/** Short-lived strings of this size die young; larger ones are costly to collect. */
+const PIECE = 32 * 1024;
+
+type BodyHazards = Omit<MessageFacts['hazards'], 'eightBitHeader'>;
+
+/** Finds, as octets stream by, what some servers change or refuse. Native searches only; once found, not searched again. */
+export class HazardScanner {
+  #nul = false;
+  #bareCr = false;
+  #endsInCr = false;
+  /** Octets of the current line in the chunks before this one. */
+  #pending = 0;
+  #longest = LINE_LIMIT;
+
+  update(chunk: Buffer): void {
+    if (chunk.length === 0) return;
+    if (!this.#nul) this.#nul = chunk.indexOf(NUL) !== -1;
+    if (!this.#bareCr) this.#bareCr = this.#findBareCr(chunk);
+    this.#measureLines(chunk);
+    this.#endsInCr = chunk[chunk.length - 1] === CR;
+  }
+
+  finish(): BodyHazards {
+    this.#longest = Math.max(this.#longest, this.#pending);
+    return { nul: this.#nul, bareCr: this.#bareCr || this.#endsInCr, longestLine: this.#longest };
+  }
+
+  #findBareCr(chunk: Buffer): boolean {
+    if (this.#endsInCr && chunk[0] !== LF) return true;
+    for (let start = 0; start < chunk.length; start += PIECE) {
+      const end = Math.min(start + PIECE, chunk.length);
+      const text = chunk.toString('latin1', start, end);
+      const last = end - start - 1;
+      let cr = text.indexOf('\r');
+      while (cr !== -1 && cr < last) {
+        if (text.charCodeAt(cr + 1) !== LF) return true;
+        cr = text.indexOf('\r', cr + 2);
+      }
+      // A CR that ends the piece is judged by the next octet; one that ends the chunk, by the next chunk.
+      if (cr === last && end < chunk.length && chunk[end] !== LF) return true;
+    }
+    return false;
+  }
+
+  /**
+   * Looks for a line end backwards from the furthest place a line no longer than the longest so far could end: lines
+   * that are shorter are jumped over together.
+   */
+  #measureLines(chunk: Buffer): void {
+    let lineStart = -this.#pending;
+    for (;;) {
+      const reach = lineStart + this.#longest;
+      if (reach >= chunk.length) break;
+      const within = reach >= 0 ? chunk.lastIndexOf(LF, reach) : -1;
+      if (within >= Math.max(lineStart, 0)) {
+        lineStart = within + 1;
+        continue;
+      }
+      const lf = chunk.indexOf(LF, Math.max(reach + 1, 0));
+      if (lf === -1) break;
+      const crBefore = lf === 0 ? this.#endsInCr : chunk[lf - 1] === CR;
+      this.#longest = Math.max(this.#longest, lf - lineStart - (crBefore ? 1 : 0));
+      lineStart = lf + 1;
+    }
+    const last = chunk.lastIndexOf(LF);
+    this.#pending = chunk.length - (last >= lineStart ? last + 1 : lineStart);
+  }
+}

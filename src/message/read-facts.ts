@@ -1,0 +1,38 @@
+import { MessageDigester } from './digest.js';
+import type { DateSource, MessageFacts, SourceHints } from './facts.js';
+import { FLAGS_UNKNOWN, flagsFromFields } from './flags.js';
+import { HazardScanner } from './hazards.js';
+import { groupFields } from './header.js';
+import { chooseInternalDate } from './internal-date.js';
+
+export interface FactsOptions {
+  /** Order of internal date sources; INTERNAL_DATE_ORDER unless configured. */
+  readonly internalDateOrder: readonly DateSource[];
+  /** Seconds since 1970-01-01T00:00:00Z; dates more than a day later are not believed. */
+  readonly now: number;
+}
+
+/**
+ * Everything there is to know of one message, in one pass over its octets.
+ * @param body the message in CRLF form (Body.chunks()), or its header section alone where only that was read
+ */
+export function readFacts(body: Iterable<Buffer>, hints: SourceHints, options: FactsOptions): MessageFacts {
+  const digester = new MessageDigester();
+  const hazards = new HazardScanner();
+  for (const chunk of body) {
+    digester.update(chunk);
+    hazards.update(chunk);
+  }
+  const digest = digester.finish();
+  const fields = groupFields(digester.fields);
+  return {
+    digest,
+    fields,
+    flags: hints.flags ?? (hints.statusFields === true ? flagsFromFields(fields) : FLAGS_UNKNOWN),
+    internalDate: chooseInternalDate(fields, hints, options.internalDateOrder, options.now),
+    labels: hints.labels ?? [],
+    path: hints.path ?? [],
+    name: hints.name ?? null,
+    hazards: { ...hazards.finish(), eightBitHeader: digester.eightBitHeader },
+  };
+}
