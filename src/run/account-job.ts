@@ -1,0 +1,93 @@
+import type { BodyStore } from '../body/body-store.js';
+import type { Destination, FolderPath } from '../destination/destination.js';
+import type { MessageFailure } from '../errors.js';
+import type { AccountIdentity, AccountLedger, Ledger } from '../ledger/ledger.js';
+import type { MessageFacts, SourceHints } from '../message/facts.js';
+import type { Ref, Source } from '../sources/source.js';
+import type { Listener } from './events.js';
+import type { Throttle } from './throttle.js';
+
+/** Where one message goes, as routing decided. */
+export type Route =
+  | {
+      readonly kind: 'deliver';
+      readonly folders: readonly FolderPath[];
+      readonly flags: readonly string[];
+      readonly rule: string;
+    }
+  | { readonly kind: 'skip'; readonly reason: string; readonly rule: string }
+  | { readonly kind: 'failed'; readonly failure: MessageFailure };
+
+/** Which messages of a source are wanted. Sizes in octets, dates as epoch seconds. */
+export interface Filter {
+  readonly since: number | null;
+  readonly before: number | null;
+  readonly minSize: number | null;
+  readonly maxSize: number | null;
+  readonly newestFirst: boolean;
+  /** Messages to carry in this run at most. */
+  readonly limit: number | null;
+}
+
+export type VerifyPolicy =
+  | { readonly kind: 'off' }
+  | { readonly kind: 'all' }
+  | { readonly kind: 'sample'; readonly share: number };
+
+/** When mail is removed at the source: never, or so many seconds after its copy was verified. */
+export type RemovePolicy = { readonly kind: 'never' } | { readonly kind: 'afterVerify'; readonly seconds: number };
+
+/** How exactly once is pursued: staging + MOVE where trusted, demanded, or plain APPEND. */
+export type ExactlyOnce = 'auto' | 'require' | 'off';
+
+/** Everything the run needs of one account; adapters come built, nothing here knows which. */
+export interface AccountJob {
+  readonly name: string;
+  readonly identity: AccountIdentity;
+  readonly source: Source;
+  readonly destination: Destination;
+  readonly bodies: BodyStore;
+  readonly filter: Filter;
+  readonly duplicates: 'keep' | 'skip';
+  readonly adopt: boolean;
+  readonly retryFailed: boolean;
+  readonly verify: VerifyPolicy;
+  readonly remove: RemovePolicy;
+  readonly exactlyOnce: ExactlyOnce;
+  readonly staging: FolderPath;
+  /** Facts of a message from one pass over its octets. */
+  facts(octets: Iterable<Buffer>, hints: SourceHints): MessageFacts;
+  route(facts: MessageFacts, ref: Ref): Route;
+  /** Flags for the copy of a message whose source says nothing of flags. */
+  flagsWhenUnknown(facts: MessageFacts): readonly string[];
+  /** Why these octets must not be sent to this destination as they are, or null. */
+  unsafe(facts: MessageFacts): MessageFailure | null;
+  /** Told of each message refused for good, its body still readable (--save-failed). */
+  saveFailed?(label: string, octets: Iterable<Buffer>): void;
+  /** Takes the lock all runs of this account share. @throws LOCKED */
+  lock(): { release(): void };
+}
+
+/** Two ways to stop: finish what is in flight, or at once. */
+export interface Stop {
+  readonly graceful: AbortSignal;
+  readonly now: AbortSignal;
+}
+
+/** Shared by all accounts of a run. */
+export interface RunContext {
+  readonly run: string;
+  readonly ledger: Ledger;
+  readonly emit: Listener;
+  readonly stop: Stop;
+  readonly clock: () => number;
+  readonly throttle: Throttle;
+  /** Milliseconds from an attempt after which a copy that is not there will not appear (a frozen server may commit late). */
+  readonly settleAfter: number;
+}
+
+/** A job under way. */
+export interface AccountRun extends RunContext {
+  readonly job: AccountJob;
+  readonly account: AccountLedger;
+}

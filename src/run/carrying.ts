@@ -1,0 +1,304 @@
+import { asFerryError, ERRORS, FerryError, type MessageFailure, printable } from '../errors.js';
+import type { DeliveryRecord } from '../ledger/ledger.js';
+import type { MessageFacts } from '../message/facts.js';
+import type { Ref, SourceMessage } from '../sources/source.js';
+import type { AccountRun } from './account-job.js';
+import { octetsName } from './adopt.js';
+import { decide } from './decide.js';
+import { Deliveries } from './deliveries.js';
+import { keyOf, listWork, type Work } from './listing.js';
+import { type DeliveryEnd, MessageInHand } from './message-in-hand.js';
+import { interruption, pause, pauseBefore } from './retry.js';
+import { settle } from './settle.js';
+import type { Tally } from './tally.js';
+
+/** A message the server breaks off at is given up, for this run, after so many tries. */
+const TRIES_PER_MESSAGE = 3;
+
+/** Carries what the source lists and the ledger does not hold: passes of read, append, settle, until nothing is left. */
+export class Carrying {
+  readonly #run: AccountRun;
+  readonly #tally: Tally;
+  /** Still to carry, by key, in order. */
+  readonly #left = new Map<string, Ref>();
+  /** Times a connection broke while this message was on its way. */
+  readonly #broken = new Map<string, number>();
+  /** Octets under way into a mailbox in this run and not yet in the ledger, for duplicates: skip. */
+  readonly #underWay = new Set<string>();
+  /** Failed or filtered in a way a later run may see differently: their file is read again then. */
+  readonly #failedForNow = new Set<string>();
+  #carried = 0;
+  #ended = 0;
+
+  constructor(run: AccountRun, tally: Tally) {
+    this.#run = run;
+    this.#tally = tally;
+  }
+
+  /** @throws FerryError what stopped the account */
+  async all(): Promise<void> {
+    const { job, emit, stop } = this.#run;
+    let work: Work | null = null;
+    for (let tried = 0; ; ) {
+      const before = this.#ended;
+      try {
+        work ??= await this.#list();
+        await this.#pass();
+        if (this.#left.size === 0 || this.#limitReached()) break;
+        if (this.#ended === before)
+          throw new FerryError('PROTOCOL_VIOLATION', `${this.#left.size} messages got no answer`);
+      } catch (thrown) {
+        if (stop.graceful.aborted) {
+          this.#nameDoubts();
+          throw interruption(stop.graceful);
+        }
+        const error = asFerryError(thrown);
+        tried = this.#ended > before ? 1 : tried + 1;
+        const wait = pauseBefore(error, tried, Math.random());
+        if (wait === null) {
+          this.#nameDoubts();
+          throw error;
+        }
+        emit({ type: 'retry', account: job.name, inSeconds: Math.round(wait / 100) / 10, text: error.message });
+        await job.source.close(false);
+        await job.destination.close();
+        await pause(wait, stop.graceful);
+      }
+    }
+    this.#nameDoubts();
+    this.#rememberUnits(work);
+  }
+
+  async #list(): Promise<Work> {
+    const { job, emit, stop } = this.#run;
+    emit({ type: 'phase', account: job.name, phase: 'connecting' });
+    await job.source.open(stop.graceful);
+    emit({ type: 'phase', account: job.name, phase: 'listing' });
+    const work = await listWork(this.#run, this.#tally);
+    for (const ref of work.refs) this.#left.set(keyOf(ref), ref);
+    return work;
+  }
+
+  async #pass(): Promise<void> {
+    const { job, account, emit, stop } = this.#run;
+    if (this.#left.size === 0 && account.unsettled().length === 0) return;
+    // Both logins are proven before the first message is fetched: no half run.
+    await job.source.open(stop.graceful);
+    await job.destination.open(stop.graceful);
+    await this.#settle(account.unsettled());
+    const unsettled = new Set(account.unsettled().map(record => keyOf(record.message)));
+
+    const suspects = [...this.#left].filter(([key]) => this.#broken.has(key) && !unsettled.has(key));
+    const oneByOne = suspects.length > 0;
+    const chosen = oneByOne ? suspects : [...this.#left].filter(([key]) => !unsettled.has(key));
+    emit({ type: 'phase', account: job.name, phase: 'copying' });
+    const deliveries = new Deliveries(this.#run, this.#tally, oneByOne);
+    try {
+      for await (const outcome of job.source.read(this.#refs(chosen, deliveries), stop.graceful)) {
+        if (outcome.ok) await this.#carry(outcome.message, deliveries);
+        else this.#fail(outcome.ref, outcome.failure);
+      }
+    } catch (thrown) {
+      // What is on the wire still gets its outcome recorded; then the cause is told.
+      deliveries.drop();
+      await deliveries.drain();
+      throw deliveries.trouble ?? thrown;
+    }
+    await deliveries.drain();
+    if (deliveries.trouble !== null) throw deliveries.trouble;
+    await this.#settleLast();
+  }
+
+  /** Refs for the source to read ahead, until the limit of the run or trouble at the other end. */
+  *#refs(chosen: readonly (readonly [string, Ref])[], deliveries: Deliveries): Iterable<Ref> {
+    let asked = this.#carried;
+    for (const [, ref] of chosen) {
+      if (deliveries.trouble !== null) return;
+      if (this.#run.job.filter.limit !== null && asked >= this.#run.job.filter.limit) return;
+      asked += 1;
+      yield ref;
+    }
+  }
+
+  async #carry(message: SourceMessage, deliveries: Deliveries): Promise<void> {
+    const { job, account, emit } = this.#run;
+    const { ref, body } = message;
+    emit({ type: 'read', account: job.name, octets: body.length });
+    let handedOver = false;
+    try {
+      const facts = job.facts(body.chunks(), message.hints);
+      const decision = decide(job, facts, ref, body.length);
+      if (decision.kind === 'filtered') return this.#skip(ref, 'filtered', decision.reason);
+      if (decision.kind === 'failed') {
+        job.saveFailed?.(ref.label, body.chunks());
+        return this.#refuse(ref, facts, body.length, decision.failure);
+      }
+      // A message with several deliveries may have some from an earlier run.
+      const done = new Set(account.deliveriesOf(ref).flatMap(d => (d.state === 'done' ? [d.mailbox] : [])));
+      const open = decision.targets.filter(({ path }) => !done.has(path) && !this.#isDuplicate(facts, path));
+      if (open.length === 0) {
+        account.recordSkips(this.#run.run, [
+          { message: ref, label: printable(ref.label), reason: 'duplicate', digest: facts.digest },
+        ]);
+        return this.#skip(ref, 'duplicate', 'the same octets are there already');
+      }
+      this.#tally.date(facts.internalDate?.source ?? 'none');
+      this.#carried += 1;
+      const counts = { open: open.length, deliveries: done.size + open.length };
+      const inHand = new MessageInHand({ ref, facts, body }, counts, (m, ends) => this.#end(m, ends));
+      handedOver = true;
+      for (const { folder, path } of open)
+        await deliveries.add({ message: inHand, folder, path, flags: decision.flags });
+    } finally {
+      if (!handedOver) body.dispose();
+    }
+  }
+
+  #isDuplicate(facts: MessageFacts, path: string): boolean {
+    if (this.#run.job.duplicates === 'keep') return false;
+    const name = `${path}\0${octetsName(facts.digest)}`;
+    if (this.#underWay.has(name) || this.#run.account.deliveredDigest(facts.digest, path) > 0) return true;
+    this.#underWay.add(name);
+    return false;
+  }
+
+  #end(message: MessageInHand, ends: readonly DeliveryEnd[]): void {
+    const { job, emit } = this.#run;
+    const { ref } = message;
+    const key = keyOf(ref);
+    const doubts = ends.flatMap(end => (end.kind === 'inDoubt' ? [end.path] : []));
+    for (const mailbox of doubts) emit({ type: 'in-doubt', account: job.name, ref: printable(ref.label), mailbox });
+    const broken = doubts.length > 0 || ends.some(end => end.kind === 'brokenOff');
+    if (broken || ends.some(end => end.kind === 'again')) {
+      this.#carried -= 1;
+      for (const name of this.#underWay)
+        if (name.endsWith(octetsName(message.facts.digest))) this.#underWay.delete(name);
+      if (!broken) return;
+      const times = (this.#broken.get(key) ?? 0) + 1;
+      this.#broken.set(key, times);
+      if (times >= TRIES_PER_MESSAGE && doubts.length === 0)
+        this.#fail(ref, {
+          code: 'APPEND_REFUSED',
+          text: `the connection broke ${times} times while this message was sent`,
+        });
+      return;
+    }
+    const refused = ends.flatMap(end => (end.kind === 'refused' ? [end] : []))[0];
+    if (refused !== undefined) {
+      this.#fail(ref, refused.failure, refused.path);
+      return;
+    }
+    if (ends.every(end => end.kind === 'adopted')) this.#tally.adopted += 1;
+    else this.#tally.copied += 1;
+    this.#finish(key);
+  }
+
+  /** Settles what is in doubt as far as the server shows it now. */
+  async #settle(records: readonly DeliveryRecord[]): Promise<void> {
+    if (records.length === 0) return;
+    const { job, account, emit } = this.#run;
+    emit({ type: 'phase', account: job.name, phase: 'settling' });
+    const { found } = await settle(this.#run, records);
+    const stillOpen = new Set(account.unsettled().map(record => keyOf(record.message)));
+    for (const record of found) {
+      emit({
+        type: 'delivered',
+        account: job.name,
+        messages: 1,
+        octets: record.size,
+        mailbox: record.mailbox,
+        how: 'found',
+      });
+      this.#tally.folder(record.mailbox);
+      const key = keyOf(record.message);
+      const complete = account.known([record.message])[0] === 'done';
+      if (complete && !stillOpen.has(key) && this.#left.has(key)) {
+        this.#tally.copied += 1;
+        this.#finish(key);
+      }
+    }
+  }
+
+  /** Looks again, after the pause that lets a slow server commit. What is absent then is sent in the next pass. */
+  async #settleLast(): Promise<void> {
+    const { account, clock, stop, settleAfter } = this.#run;
+    const records = account.unsettled();
+    if (records.length === 0) return;
+    const wait = Math.max(...records.map(record => record.at)) + settleAfter - clock();
+    if (wait > 0) await pause(wait, stop.graceful);
+    await this.#settle(records);
+  }
+
+  #skip(ref: Ref, as: 'filtered' | 'duplicate', reason: string): void {
+    this.#tally[as] += 1;
+    if (as === 'filtered') this.#failedForNow.add(keyOf(ref));
+    this.#run.emit({ type: 'skipped', account: this.#run.job.name, ref: printable(ref.label), reason });
+    this.#finish(keyOf(ref));
+  }
+
+  /** A failure found before anything was sent; recorded where trying again cannot help. */
+  #refuse(ref: Ref, facts: MessageFacts, size: number, failure: MessageFailure): void {
+    const { account, run, clock } = this.#run;
+    if (ERRORS[failure.code].retry === 'never') {
+      const intent = {
+        message: { id: ref.id, occurrence: ref.occurrence },
+        label: printable(ref.label),
+        size,
+        digest: facts.digest,
+        mailbox: '',
+        uidValidity: 0,
+        uidFloor: 0,
+        flags: [],
+        internalDate: null,
+        at: clock(),
+        deliveries: 1,
+      };
+      account.record(run, [], [intent]);
+      account.record(run, [{ message: intent.message, mailbox: '', outcome: { state: 'refused', failure } }], []);
+    }
+    this.#fail(ref, failure);
+  }
+
+  #fail(ref: Ref, failure: MessageFailure, mailbox?: string): void {
+    this.#tally.fail(ref, failure, mailbox);
+    if (ERRORS[failure.code].retry !== 'never') this.#failedForNow.add(keyOf(ref));
+    this.#run.emit({
+      type: 'failed',
+      account: this.#run.job.name,
+      ref: printable(ref.label),
+      code: failure.code,
+      text: failure.text,
+    });
+    this.#finish(keyOf(ref));
+  }
+
+  #finish(key: string): void {
+    this.#left.delete(key);
+    this.#ended += 1;
+  }
+
+  #limitReached(): boolean {
+    const { limit } = this.#run.job.filter;
+    return limit !== null && this.#carried >= limit;
+  }
+
+  /** Doubts that outlive the run are listed with the UIDs their copies may have. */
+  #nameDoubts(): void {
+    for (const record of this.#run.account.unsettled()) {
+      this.#tally.inDoubt.push({
+        ref: record.label,
+        mailbox: record.mailbox,
+        uidWindow: [record.uidFloor, record.uidEnd],
+      });
+    }
+  }
+
+  /** An untouched file is not read again once every message of it has a final outcome. */
+  #rememberUnits(work: Work | null): void {
+    const { account } = this.#run;
+    for (const { checkpoint, keys } of work?.units ?? []) {
+      const open = [...keys].some(key => this.#left.has(key) || this.#failedForNow.has(key));
+      if (!open) account.setCheckpoint(checkpoint.key, checkpoint.value);
+    }
+  }
+}

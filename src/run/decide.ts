@@ -1,0 +1,64 @@
+import type { FolderPath } from '../destination/destination.js';
+import { asFerryError, type MessageFailure } from '../errors.js';
+import type { MessageFacts } from '../message/facts.js';
+import type { Ref } from '../sources/source.js';
+import type { AccountJob, Filter } from './account-job.js';
+
+export interface Target {
+  readonly folder: FolderPath;
+  /** Path in config form, as this server will have it. */
+  readonly path: string;
+}
+
+/** What is to become of one message; the same for a dry run and a real one. */
+export type Decision =
+  | {
+      readonly kind: 'deliver';
+      readonly targets: readonly Target[];
+      readonly flags: readonly string[];
+      readonly rule: string;
+    }
+  | { readonly kind: 'filtered'; readonly reason: string }
+  | { readonly kind: 'failed'; readonly failure: MessageFailure };
+
+/** @throws FerryError above message scope only */
+export function decide(job: AccountJob, facts: MessageFacts, ref: Ref, octets: number): Decision {
+  if (!wantsDate(job.filter, facts)) return { kind: 'filtered', reason: 'date' };
+  if (!wantsSize(job.filter, octets)) return { kind: 'filtered', reason: 'size' };
+  if (octets === 0)
+    return { kind: 'failed', failure: { code: 'MESSAGE_EMPTY', text: 'the message is empty; IMAP cannot hold it' } };
+  const unsafe = job.unsafe(facts);
+  if (unsafe !== null) return { kind: 'failed', failure: unsafe };
+  const route = job.route(facts, ref);
+  if (route.kind === 'skip') return { kind: 'filtered', reason: route.reason };
+  if (route.kind === 'failed') return { kind: 'failed', failure: route.failure };
+  const targets = new Map<string, Target>();
+  try {
+    for (const folder of route.folders) {
+      const path = job.destination.pathOf(folder);
+      targets.set(path, { folder, path });
+    }
+  } catch (thrown) {
+    const error = asFerryError(thrown, 'to');
+    if (error.scope !== 'mailbox' && error.scope !== 'message') throw error;
+    return { kind: 'failed', failure: { code: error.code, text: error.message } };
+  }
+  const own = facts.flags.known ? [...facts.flags.system, ...facts.flags.keywords] : job.flagsWhenUnknown(facts);
+  return {
+    kind: 'deliver',
+    targets: [...targets.values()],
+    flags: [...new Set([...own, ...route.flags])],
+    rule: route.rule,
+  };
+}
+
+/** A message without a date passes: it cannot be said to be outside. */
+export function wantsDate(filter: Filter, facts: MessageFacts): boolean {
+  const epoch = facts.internalDate?.date.epoch;
+  if (epoch === undefined) return true;
+  return (filter.since === null || epoch >= filter.since) && (filter.before === null || epoch < filter.before);
+}
+
+export function wantsSize(filter: Filter, octets: number): boolean {
+  return (filter.minSize === null || octets >= filter.minSize) && (filter.maxSize === null || octets <= filter.maxSize);
+}

@@ -1,0 +1,40 @@
+import { asFerryError } from '../errors.js';
+import type { AccountJob, AccountRun, RunContext } from './account-job.js';
+import { Carrying } from './carrying.js';
+import { notice } from './listing.js';
+import type { AccountResult } from './result.js';
+import { Tally } from './tally.js';
+
+/** Carries one account. Never throws: what stopped it is in the result. */
+export async function migrateAccount(job: AccountJob, context: RunContext): Promise<AccountResult> {
+  const started = performance.now();
+  const tally = new Tally();
+  const { emit, ledger } = context;
+  emit({
+    type: 'account-started',
+    account: job.name,
+    source: job.identity.source,
+    destination: job.identity.destination,
+  });
+  let lock: { release(): void } | null = null;
+  let unsettled = true;
+  try {
+    lock = job.lock();
+    const run: AccountRun = { ...context, job, account: ledger.account(job.name, job.identity) };
+    if (run.account.sourceWas !== null)
+      notice(run, tally, `the source was ${run.account.sourceWas} and is now ${job.identity.source}`);
+    await new Carrying(run, tally).all();
+    unsettled = tally.failed.length > 0 || tally.inDoubt.length > 0;
+  } catch (thrown) {
+    tally.error = asFerryError(thrown);
+  } finally {
+    emit({ type: 'phase', account: job.name, phase: 'closing' });
+    // A source that takes mail away at QUIT is left without one while anything is unsettled.
+    await job.source.close(!(unsettled && job.source.features.quitTakesMail));
+    await job.destination.close();
+    lock?.release();
+  }
+  const result = tally.result(job.name, (performance.now() - started) / 1000);
+  emit({ type: 'account-ended', account: job.name, result });
+  return result;
+}
