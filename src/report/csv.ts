@@ -1,0 +1,82 @@
+import type { RunResult } from '../run/result.js';
+import { shown } from './safe-text.js';
+import { folderRows, totalsOf } from './summary.js';
+
+const COLUMNS = [
+  'record',
+  'run',
+  'account',
+  'reference',
+  'folder',
+  'code',
+  'text',
+  'uid_first',
+  'uid_end',
+  'messages',
+  'octets',
+] as const;
+
+type Row = Partial<Record<(typeof COLUMNS)[number], string | number | null>>;
+
+/**
+ * The report for spreadsheets: RFC 4180, CRLF, one header line, then one row per account, folder, refused, in-doubt and
+ * changed message and notice. Nothing in it starts a formula.
+ */
+export function renderCsv(result: RunResult): string {
+  const lines = [COLUMNS.join(',')];
+  for (const row of rowsOf(result)) lines.push(COLUMNS.map(column => field(row[column])).join(','));
+  return `${lines.join('\r\n')}\r\n`;
+}
+
+function* rowsOf(result: RunResult): Iterable<Row> {
+  for (const account of result.accounts) {
+    const common = { run: result.run, account: account.name };
+    const totals = totalsOf(account);
+    const { code, text } = account.error ?? { code: 'OK', text: '' };
+    yield { record: 'account', ...common, code, text, messages: totals.listed, octets: totals.bytes };
+    for (const row of folderRows(account)) {
+      yield { record: 'folder', ...common, folder: row.folder, messages: row.messages, octets: row.bytes };
+    }
+    for (const m of account.failed) {
+      yield { record: 'refused', ...common, reference: m.ref, folder: m.mailbox ?? '', code: m.code, text: m.text };
+    }
+    for (const m of account.inDoubt) {
+      const [first, end] = m.uidWindow;
+      yield {
+        record: 'in-doubt',
+        ...common,
+        reference: m.ref,
+        folder: m.mailbox,
+        code: 'IN_DOUBT',
+        uid_first: first,
+        uid_end: end,
+      };
+    }
+    for (const m of account.changed ?? []) {
+      yield {
+        record: 'changed',
+        ...common,
+        reference: m.ref,
+        folder: m.mailbox,
+        code: m.verdict,
+        uid_first: m.uid,
+        uid_end: m.uid === null ? null : m.uid + 1,
+      };
+    }
+    for (const notice of account.notices) yield { record: 'notice', ...common, text: notice };
+  }
+}
+
+/** What spreadsheets take for the start of a formula, blanks before it allowed; full-width forms count too. */
+const FORMULA = /^\s*[=+\-@\uff1d\uff0b\uff0d\uff20]/;
+/** Where the list separator is ";" or "|", a program splits here and would see a new cell start with a formula. */
+const INNER_FORMULA = /([;|])(?=["'\s]*[=+\-@\uff1d\uff0b\uff0d\uff20])/g;
+
+function field(value: string | number | null | undefined): string {
+  if (value === undefined || value === null) return '';
+  if (typeof value === 'number') return String(value);
+  const text = shown(value).replace(INNER_FORMULA, '$1 ');
+  // shown() has turned TAB and CR into visible escapes, so only the signs remain to be defused.
+  const defused = FORMULA.test(text) || /^[\t\r]/.test(value) ? `'${text}` : text;
+  return `"${defused.replaceAll('"', '""')}"`;
+}

@@ -1,0 +1,73 @@
+import { z } from 'zod';
+import { ERRORS, type ErrorCode } from '../errors.js';
+import type { RunResult } from '../run/result.js';
+
+const codes = Object.keys(ERRORS) as [ErrorCode, ...ErrorCode[]];
+const code = z.enum(codes).describe('what went wrong, from a closed list');
+const n = z.int().min(0);
+const counts = z.record(z.string(), n);
+const verdict = z.enum(['same', 'sameAfterLineEnds', 'weak', 'differs', 'missing', 'changedSince']);
+const side = z.enum(['from', 'to']);
+
+// Loose objects: fields may be added in later versions, and readers must not stumble over them.
+const account = z.looseObject({
+  name: z.string(),
+  exitCode: z.int(),
+  error: z
+    .looseObject({ code, side: side.nullable(), text: z.string(), hint: z.string().describe('the next step') })
+    .nullable()
+    .describe('what ended this account early'),
+  listed: n.describe('messages at the source; = copied + adopted + skipped + failed + inDoubt + left'),
+  copied: n,
+  adopted: n.describe('found at the destination already, octet for octet, and taken over'),
+  skipped: z.looseObject({ known: n, duplicate: n, filtered: n, deleted: n, pseudo: n }),
+  failed: z
+    .array(z.looseObject({ ref: z.string(), code, text: z.string(), mailbox: z.string().exactOptional() }))
+    .readonly(),
+  inDoubt: z
+    .array(
+      z.looseObject({
+        ref: z.string(),
+        mailbox: z.string(),
+        uidWindow: z
+          .tuple([n, n.nullable()])
+          .readonly()
+          .describe('[first, end): UIDs the copy may have; end null = open'),
+      }),
+    )
+    .readonly(),
+  left: n.describe('listed and not reached'),
+  verified: n,
+  bytes: n.describe('octets appended'),
+  seconds: z.number().min(0),
+  folders: counts.describe('deliveries by folder'),
+  notices: z.array(z.string()).readonly(),
+  dates: counts.describe('where internal dates were taken from'),
+  droppedFlags: counts.describe('flags the destination does not keep'),
+  source: z.string().exactOptional(),
+  destination: z.string().exactOptional(),
+  folderBytes: counts.describe('octets by folder').exactOptional(),
+  years: z.record(z.string(), z.looseObject({ messages: n, bytes: n })).exactOptional(),
+  created: z.array(z.string()).readonly().describe('folders this run created').exactOptional(),
+  verdicts: z.partialRecord(verdict, n).describe('messages read back, by verdict').exactOptional(),
+  changed: z
+    .array(z.looseObject({ ref: z.string(), mailbox: z.string(), uid: n.nullable(), verdict }))
+    .readonly()
+    .exactOptional(),
+});
+
+/** The JSON report and `--json`: one object of this shape. */
+export const runResultSchema = z.looseObject({
+  version: z.literal(1),
+  run: z.string().describe('e.g. r20261123-0915-ab'),
+  dryRun: z.boolean(),
+  exitCode: z.int(),
+  startedAt: z.iso.datetime(),
+  seconds: z.number().min(0),
+  accounts: z.array(account).readonly(),
+}) satisfies z.ZodType<RunResult>;
+
+/** The JSON Schema of the JSON report. */
+export function runResultJsonSchema(): unknown {
+  return z.toJSONSchema(runResultSchema);
+}

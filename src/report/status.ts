@@ -1,0 +1,121 @@
+import { ERRORS, type ErrorCode } from '../errors.js';
+import { count, counted, moment, octets } from './figures.js';
+import { cut, displayWidth, padEnd, padStart, safeJson, shown, wrap } from './safe-text.js';
+import { exitMeaning } from './summary.js';
+
+/** What the table needs to know of an account; the ledger's status has all of it. */
+export interface StatusAccount {
+  readonly name: string;
+  readonly source: string;
+  readonly destination: string;
+  readonly lastRun: { readonly endedAt: number | null; readonly exitCode: number | null } | null;
+  readonly done: number;
+  readonly refused: number;
+  readonly inDoubt: number;
+  /** Octets delivered in all. */
+  readonly octets: number;
+  readonly failures: readonly {
+    readonly label: string;
+    readonly mailbox: string;
+    readonly failure: { readonly code: ErrorCode; readonly text: string } | null;
+  }[];
+  /** Held by a running process; `since` in epoch milliseconds. */
+  readonly running: { readonly pid: number; readonly since: number } | null;
+}
+
+const COLUMNS = 80;
+const FIRST_FAILURES = 3;
+
+/** The table of `mailferry status`: at most 80 columns wide, what is failing below it, and the next step of each account. */
+export function renderStatus(accounts: readonly StatusAccount[]): string {
+  if (accounts.length === 0) return 'No account has been migrated yet. Run mailferry migrate.\n';
+  const fixed = 21 + 10 + 9 + 9 + 10;
+  const longest = Math.max(7, ...accounts.map(a => displayWidth(shown(a.name))));
+  const wide = Math.min(longest + 1, COLUMNS - fixed);
+  const row = (name: string, last: string, cells: readonly string[]) =>
+    `${padEnd(name, wide - 1)} ${padEnd(last, 20)}${cells.map((c, i) => padStart(c, [11, 9, 9, 10][i] ?? 9)).join('')}`;
+  const lines = [row('ACCOUNT', 'LAST RUN', ['COPIED', 'REFUSED', 'IN DOUBT', 'OCTETS'])];
+  for (const a of accounts) {
+    lines.push(
+      row(shown(a.name), lastRun(a), [count(a.done), count(a.refused), count(a.inDoubt), octets(a.octets)]).trimEnd(),
+    );
+  }
+  for (const account of accounts) lines.push(...details(account));
+  return `${lines.join('\n')}\n`;
+}
+
+/** The same as JSON, one object: { version, accounts: [… , nextStep] }. */
+export function renderStatusJson(accounts: readonly StatusAccount[]): string {
+  const rows = accounts.map(a => ({
+    name: a.name,
+    source: a.source,
+    destination: a.destination,
+    lastRun: a.lastRun === null ? null : { endedAt: isoOrNull(a.lastRun.endedAt), exitCode: a.lastRun.exitCode },
+    running: a.running === null ? null : { pid: a.running.pid, since: isoOrNull(a.running.since) },
+    done: a.done,
+    refused: a.refused,
+    inDoubt: a.inDoubt,
+    octets: a.octets,
+    failures: a.failures.map(f => ({
+      ref: f.label,
+      mailbox: f.mailbox,
+      code: f.failure?.code ?? 'IN_DOUBT',
+      text: f.failure?.text ?? '',
+    })),
+    nextStep: nextStep(a),
+  }));
+  return `${safeJson({ version: 1, accounts: rows }, 2)}\n`;
+}
+
+function isoOrNull(epochMs: number | null): string | null {
+  return epochMs === null ? null : new Date(epochMs).toISOString();
+}
+
+function lastRun(account: StatusAccount): string {
+  if (account.running !== null) return 'running';
+  if (account.lastRun === null) return 'never';
+  const { endedAt, exitCode } = account.lastRun;
+  if (endedAt === null) return 'broken off';
+  const when = moment(endedAt).slice(0, 16);
+  return exitCode === 0 || exitCode === null ? when : `${when} !${exitCode}`;
+}
+
+function details(account: StatusAccount): string[] {
+  const step = nextStep(account);
+  if (step === null && account.failures.length === 0) return [];
+  const lines = ['', cut(`${shown(account.name)}: ${situation(account)}`, COLUMNS)];
+  for (const f of account.failures.slice(0, FIRST_FAILURES)) {
+    const why = f.failure === null ? 'in doubt' : `${shown(f.failure.code)}: ${shown(f.failure.text)}`;
+    lines.push(...indented(`${shown(f.label)} to ${shown(f.mailbox)}: ${why}`, '  - '));
+  }
+  const more = account.refused + account.inDoubt - Math.min(account.failures.length, FIRST_FAILURES);
+  if (more > 0) lines.push(`  - ${count(more)} more; mailferry report -o report.csv lists them`);
+  if (step !== null) lines.push(...indented(step, '  Next: '));
+  return lines;
+}
+
+function situation(account: StatusAccount): string {
+  if (account.running !== null) {
+    return `running since ${moment(account.running.since)} (process ${account.running.pid})`;
+  }
+  if (account.lastRun === null) return 'no run yet';
+  if (account.lastRun.endedAt === null) return 'the last run was broken off';
+  const code = account.lastRun.exitCode ?? 0;
+  if (code !== 0) return `exit ${code}, ${exitMeaning(code)}`;
+  return `${counted(account.refused, 'message')} refused, ${count(account.inDoubt)} in doubt`;
+}
+
+/** What to do about this account; null: nothing. */
+function nextStep(account: StatusAccount): string | null {
+  if (account.running !== null) return null;
+  if (account.lastRun === null) return 'Run mailferry migrate.';
+  if (account.lastRun.endedAt === null) return 'Run mailferry migrate again; what is done stays done.';
+  if (account.inDoubt > 0) return `Run mailferry migrate again. ${ERRORS.IN_DOUBT.hint}`;
+  if (account.refused > 0) return 'Run mailferry migrate --retry-failed once the cause is gone.';
+  const code = account.lastRun.exitCode ?? 0;
+  return code === 0 ? null : 'Run mailferry migrate again once the cause is gone.';
+}
+
+function indented(text: string, lead: string): string[] {
+  return wrap(text, COLUMNS - lead.length).map((line, i) => (i === 0 ? lead : ' '.repeat(lead.length)) + line);
+}

@@ -1,0 +1,256 @@
+import { ERRORS, type ErrorCode } from '../errors.js';
+import type { AccountResult, FailedMessage, RunResult } from '../run/result.js';
+import { count, counted } from './figures.js';
+
+/** Messages of one account or of a whole run, by how they ended. */
+export interface Totals {
+  readonly listed: number;
+  readonly copied: number;
+  readonly adopted: number;
+  /** Delivered by an earlier run. */
+  readonly known: number;
+  /** Left out on purpose: duplicates, filters, rules, marked deleted, folder-internal data. */
+  readonly leftOut: number;
+  readonly refused: number;
+  readonly inDoubt: number;
+  readonly changed: number;
+  readonly left: number;
+  readonly verified: number;
+  readonly bytes: number;
+}
+
+export function totalsOf(account: AccountResult): Totals {
+  const { known, duplicate, filtered, deleted, pseudo } = account.skipped;
+  return {
+    listed: account.listed,
+    copied: account.copied,
+    adopted: account.adopted,
+    known,
+    leftOut: duplicate + filtered + deleted + pseudo,
+    refused: account.failed.length,
+    inDoubt: account.inDoubt.length,
+    changed: account.changed?.length ?? 0,
+    left: account.left,
+    verified: account.verified,
+    bytes: account.bytes,
+  };
+}
+
+export function totalsOfRun(result: RunResult): Totals {
+  const all = result.accounts.map(totalsOf);
+  const sum = (key: keyof Totals) => all.reduce((total, one) => total + one[key], 0);
+  return {
+    listed: sum('listed'),
+    copied: sum('copied'),
+    adopted: sum('adopted'),
+    known: sum('known'),
+    leftOut: sum('leftOut'),
+    refused: sum('refused'),
+    inDoubt: sum('inDoubt'),
+    changed: sum('changed'),
+    left: sum('left'),
+    verified: sum('verified'),
+    bytes: sum('bytes'),
+  };
+}
+
+/** "done 497, refused 2, in doubt 1, of 500": one line that says it all, made for mail from cron. */
+export function closingLine(totals: Totals, dryRun: boolean): string {
+  const parts = dryRun
+    ? [`would copy ${count(totals.copied + totals.adopted)}`, `already there ${count(totals.known)}`]
+    : [`done ${count(totals.copied + totals.adopted + totals.known + totals.leftOut)}`];
+  if (dryRun && totals.leftOut > 0) parts.push(`left out ${count(totals.leftOut)}`);
+  parts.push(`refused ${count(totals.refused)}`, `in doubt ${count(totals.inDoubt)}`);
+  if (totals.left > 0) parts.push(`not reached ${count(totals.left)}`);
+  parts.push(`of ${count(totals.listed)}`);
+  return parts.join(', ');
+}
+
+const MEANINGS: Readonly<Record<number, string>> = {
+  0: 'all done',
+  1: 'finished, and some messages need a look',
+  64: 'the command line was wrong',
+  65: 'the path named is no mailbox',
+  66: 'the input could not be read',
+  69: 'a server could not be reached',
+  70: 'a fault in mailferry',
+  73: 'the state file could not be written',
+  75: 'stopped early; try again later',
+  76: 'a server broke the protocol',
+  77: 'a login was refused',
+  78: 'configuration, permissions or TLS policy',
+};
+
+/** What an exit code means, in a few words. */
+export function exitMeaning(code: number): string {
+  return MEANINGS[code] ?? 'unknown';
+}
+
+export interface FailureGroup {
+  readonly code: ErrorCode;
+  readonly hint: string;
+  readonly messages: readonly FailedMessage[];
+}
+
+/** Failures by code, most frequent first; equal counts in order of first appearance. */
+export function failureGroups(failed: readonly FailedMessage[]): FailureGroup[] {
+  const groups = new Map<ErrorCode, FailedMessage[]>();
+  for (const message of failed) {
+    const group = groups.get(message.code);
+    if (group === undefined) groups.set(message.code, [message]);
+    else group.push(message);
+  }
+  return [...groups]
+    .map(([code, messages]) => ({ code, hint: hintOf(code), messages }))
+    .sort((a, b) => b.messages.length - a.messages.length);
+}
+
+/** Results read back from an older ledger may hold a code this version does not know. */
+function hintOf(code: ErrorCode): string {
+  return (ERRORS as Partial<Record<string, { hint: string }>>)[code]?.hint ?? '';
+}
+
+export interface FolderRow {
+  readonly folder: string;
+  readonly messages: number;
+  readonly bytes: number | null;
+  readonly created: boolean;
+}
+
+/** Folders of an account in the order of their names. */
+export function folderRows(account: AccountResult): FolderRow[] {
+  const created = new Set(account.created);
+  return Object.entries(account.folders)
+    .map(([folder, messages]) => ({
+      folder,
+      messages,
+      bytes: Object.hasOwn(account.folderBytes ?? {}, folder) ? (account.folderBytes?.[folder] ?? null) : null,
+      created: created.has(folder),
+    }))
+    .sort((a, b) => (a.folder < b.folder ? -1 : a.folder > b.folder ? 1 : 0));
+}
+
+export interface YearRow {
+  readonly year: string;
+  readonly messages: number;
+  readonly bytes: number;
+}
+
+/** Messages and octets by year over all accounts, oldest first, "undated" last. */
+export function yearRows(result: RunResult): YearRow[] {
+  const years = new Map<string, YearRow>();
+  for (const account of result.accounts) {
+    for (const [year, { messages, bytes }] of Object.entries(account.years ?? {})) {
+      const sum = years.get(year);
+      years.set(year, { year, messages: messages + (sum?.messages ?? 0), bytes: bytes + (sum?.bytes ?? 0) });
+    }
+  }
+  const undated = (row: YearRow) => !/^\d+$/.test(row.year);
+  return [...years.values()].sort(
+    (a, b) => Number(undated(a)) - Number(undated(b)) || (a.year < b.year ? -1 : a.year > b.year ? 1 : 0),
+  );
+}
+
+export interface Verdict {
+  readonly mood: 'good' | 'attention' | 'bad' | 'neutral';
+  /** One sentence: how it ended. */
+  readonly headline: string;
+  /** One sentence on verification; null for dry runs and runs that delivered nothing. */
+  readonly verification: string | null;
+}
+
+/** How a run ended, in the words put at the top of every report. */
+export function verdictOf(result: RunResult): Verdict {
+  const totals = totalsOfRun(result);
+  if (result.dryRun) return dryVerdict(result, totals);
+  return { ...headlineOf(result, totals), verification: verificationOf(result, totals) };
+}
+
+function dryVerdict(result: RunResult, totals: Totals): Verdict {
+  const broken = result.accounts.filter(a => a.error !== null).length;
+  const headline = `Dry run: nothing was changed. ${counted(totals.copied + totals.adopted, 'message')} would be copied.`;
+  if (broken === 0) return { mood: 'neutral', headline, verification: null };
+  return {
+    mood: 'bad',
+    headline: `${headline} ${counted(broken, 'account')} could not be looked at.`,
+    verification: null,
+  };
+}
+
+function headlineOf(result: RunResult, totals: Totals): Pick<Verdict, 'mood' | 'headline'> {
+  const broken = result.accounts.filter(a => a.error !== null).length;
+  const open = totals.refused + totals.inDoubt;
+  const arrived = totals.copied + totals.adopted + totals.known;
+  if (broken > 0) {
+    const rest = open > 0 ? ` ${counted(open, 'message')} refused or in doubt.` : '';
+    return {
+      mood: 'bad',
+      headline: `${counted(broken, 'account')} of ${count(result.accounts.length)} ended early: ${exitMeaning(result.exitCode)}.${rest}`,
+    };
+  }
+  if (open > 0) {
+    const parts = [
+      ...(totals.refused > 0 ? [`${count(totals.refused)} refused`] : []),
+      ...(totals.inDoubt > 0 ? [`${count(totals.inDoubt)} in doubt`] : []),
+    ];
+    return {
+      mood: 'attention',
+      headline: `${count(arrived)} of ${counted(totals.listed, 'message')} at the destination; ${parts.join(', ')}.`,
+    };
+  }
+  if (totals.left > 0) {
+    return {
+      mood: 'attention',
+      headline: `Stopped early: ${counted(totals.left, 'message')} not reached. Nothing was lost; run again to go on.`,
+    };
+  }
+  if (result.exitCode !== 0) {
+    return { mood: 'bad', headline: `Ended with exit code ${result.exitCode}: ${exitMeaning(result.exitCode)}.` };
+  }
+  const aside = totals.leftOut > 0 ? `; ${count(totals.leftOut)} left out on purpose` : '';
+  return {
+    mood: 'good',
+    headline:
+      totals.listed === 0
+        ? 'Nothing to do: the source holds no message.'
+        : totals.copied + totals.adopted === 0 && totals.known > 0
+          ? `Nothing new: all ${counted(totals.known, 'message')} had been delivered before${aside}.`
+          : `All ${counted(arrived, 'message')} are at the destination${aside}.`,
+  };
+}
+
+function verificationOf(result: RunResult, totals: Totals): string | null {
+  const verdicts = { same: 0, sameAfterLineEnds: 0, weak: 0, differs: 0, missing: 0, changedSince: 0 };
+  let ran = false;
+  for (const account of result.accounts) {
+    if (account.verdicts !== undefined) ran = true;
+    for (const key of Object.keys(verdicts) as (keyof typeof verdicts)[]) {
+      verdicts[key] += account.verdicts?.[key] ?? 0;
+    }
+  }
+  if (!ran && totals.verified === 0) {
+    return totals.copied + totals.adopted === 0 ? null : 'Not verified: nothing was read back in this run.';
+  }
+  if (!ran) return `Verified: ${counted(totals.verified, 'message')} read back and found equal.`;
+  const all = Object.values(verdicts).reduce((a, b) => a + b, 0);
+  const parts = [`${count(verdicts.same)} identical octet for octet`];
+  if (verdicts.sameAfterLineEnds > 0) parts.push(`${count(verdicts.sameAfterLineEnds)} after line ends are made equal`);
+  if (verdicts.weak > 0) parts.push(`${count(verdicts.weak)} with header fields changed by the server`);
+  if (verdicts.changedSince > 0) parts.push(`${count(verdicts.changedSince)} changed since`);
+  if (verdicts.differs > 0) parts.push(`${count(verdicts.differs)} DIFFERENT`);
+  if (verdicts.missing > 0) parts.push(`${count(verdicts.missing)} MISSING`);
+  return `Verified: ${counted(all, 'message')} read back: ${parts.join(', ')}.`;
+}
+
+/** What a person should do now, most pressing first; empty when there is nothing to do. */
+export function nextSteps(result: RunResult): string[] {
+  const steps = new Set<string>();
+  for (const account of result.accounts) if (account.error !== null) steps.add(account.error.hint);
+  for (const group of failureGroups(result.accounts.flatMap(a => a.failed))) steps.add(group.hint);
+  const totals = totalsOfRun(result);
+  if (totals.inDoubt > 0) steps.add(ERRORS.IN_DOUBT.hint);
+  if (totals.left > 0) steps.add(ERRORS.INTERRUPTED.hint);
+  if (result.dryRun && totals.copied + totals.adopted > 0) steps.add('Run mailferry migrate to carry this out.');
+  steps.delete('');
+  return [...steps];
+}

@@ -1,0 +1,185 @@
+import type { AccountResult, RunResult } from '../run/result.js';
+import { count, counted, duration, moment, octets } from './figures.js';
+import { cut, displayWidth, padEnd, padStart, shown, wrap } from './safe-text.js';
+import {
+  closingLine,
+  exitMeaning,
+  failureGroups,
+  folderRows,
+  nextSteps,
+  totalsOf,
+  totalsOfRun,
+  verdictOf,
+} from './summary.js';
+
+const COLUMNS = 80;
+/** Rows of a folder table, and messages per kind of trouble, before the rest is only counted. */
+const TOP_FOLDERS = 12;
+const FIRST_MESSAGES = 3;
+const FIRST_NOTICES = 10;
+const REST = 'the CSV and JSON reports have them all';
+
+/** The report for terminals and mail: no line is wider than 80 columns; the last line says it all. */
+export function renderText(result: RunResult): string {
+  const verdict = verdictOf(result);
+  const lines = [
+    ...wrapped(`mailferry ${result.dryRun ? 'dry run' : 'run'} ${shown(result.run)}`),
+    ...wrapped(`${moment(result.startedAt)}, took ${duration(result.seconds)}`),
+    '',
+    ...wrapped(verdict.headline),
+    ...(verdict.verification === null ? [] : wrapped(verdict.verification)),
+  ];
+  for (const account of result.accounts) lines.push('', ...accountBlock(account, result.dryRun));
+  const steps = nextSteps(result);
+  if (steps.length > 0) lines.push('', 'Next', ...steps.flatMap(step => wrapped(shown(step), '  - ')));
+  lines.push('', `Exit ${result.exitCode}: ${exitMeaning(result.exitCode)}.`);
+  lines.push(closingLine(totalsOfRun(result), result.dryRun));
+  return `${lines.join('\n')}\n`;
+}
+
+function accountBlock(account: AccountResult, dryRun: boolean): string[] {
+  const name = shown(account.name);
+  const state = account.exitCode === 0 ? 'ok' : `exit ${account.exitCode}: ${exitMeaning(account.exitCode)}`;
+  const lines = [cut(`${padEnd(name, Math.max(8, Math.min(displayWidth(name), 40)))}  ${state}`, COLUMNS)];
+  if (account.source !== undefined) lines.push(cut(`  from  ${shown(account.source)}`, COLUMNS));
+  if (account.destination !== undefined) lines.push(cut(`  to    ${shown(account.destination)}`, COLUMNS));
+  if (account.error !== null) {
+    const side = account.error.side === null ? '' : account.error.side === 'from' ? ' (source)' : ' (destination)';
+    lines.push(...wrapped(`${account.error.code}${side}: ${shown(account.error.text)}`, '  ! '));
+  }
+  lines.push(...figures(account, dryRun));
+  lines.push(...folderTable(account, dryRun));
+  lines.push(...failures(account));
+  lines.push(...doubts(account));
+  lines.push(...changes(account));
+  lines.push(...notices(account));
+  return lines;
+}
+
+function figures(account: AccountResult, dryRun: boolean): string[] {
+  const totals = totalsOf(account);
+  const { duplicate, filtered, deleted, pseudo } = account.skipped;
+  const rows: [string, number][] = [
+    ['listed', totals.listed],
+    [dryRun ? 'would copy' : 'copied', totals.copied],
+    [dryRun ? 'found there' : 'adopted', totals.adopted],
+    ['known', totals.known],
+    ['duplicate', duplicate],
+    ['filtered', filtered],
+    ['marked deleted', deleted],
+    ['no mail', pseudo],
+    ['refused', totals.refused],
+    ['in doubt', totals.inDoubt],
+    ['not reached', totals.left],
+    ['verified', totals.verified],
+  ];
+  const always = new Set(['listed', 'would copy', 'copied', 'known']);
+  const parts = rows.filter(([label, n]) => n > 0 || always.has(label)).map(([label, n]) => `${label} ${count(n)}`);
+  const rate = account.seconds > 0 && account.bytes > 0 ? `, ${octets(account.bytes / account.seconds)}/s` : '';
+  return [
+    ...wrapped(parts.join(', '), '  '),
+    ...wrapped(`${octets(account.bytes)} in ${duration(account.seconds)}${rate}`, '  '),
+  ];
+}
+
+function folderTable(account: AccountResult, dryRun: boolean): string[] {
+  const rows = folderRows(account);
+  if (rows.length === 0) return [];
+  const top = [...rows].sort((a, b) => b.messages - a.messages).slice(0, TOP_FOLDERS);
+  const kept = new Set(top.map(row => row.folder));
+  const withOctets = rows.some(row => row.bytes !== null);
+  const wide = COLUMNS - 2 - 11 - (withOctets ? 11 : 0);
+  const head = rows.length > top.length ? `Folders (the ${TOP_FOLDERS} largest of ${count(rows.length)})` : 'Folders';
+  const lines = [`  ${padEnd(head, wide)}${padStart('messages', 11)}${withOctets ? padStart('octets', 11) : ''}`];
+  for (const row of rows.filter(r => kept.has(r.folder))) {
+    const mark = row.created ? (dryRun ? ' (to be created)' : ' (new)') : '';
+    const folder = cut(shown(row.folder), wide - 2 - mark.length) + mark;
+    const size = !withOctets ? '' : padStart(row.bytes === null ? '?' : octets(row.bytes), 11);
+    lines.push(`    ${padEnd(folder, wide - 2)}${padStart(count(row.messages), 11)}${size}`);
+  }
+  return lines;
+}
+
+function failures(account: AccountResult): string[] {
+  return failureGroups(account.failed).flatMap(group => [
+    ...wrapped(`Refused: ${counted(group.messages.length, 'message')}, ${shown(group.code)}`, '  '),
+    ...group.messages
+      .slice(0, FIRST_MESSAGES)
+      .flatMap(m =>
+        wrapped(
+          `${shown(m.ref)}${m.mailbox === undefined ? '' : ` to ${shown(m.mailbox)}`}: ${shown(m.text)}`,
+          '    - ',
+        ),
+      ),
+    ...rest(group.messages.length),
+  ]);
+}
+
+function doubts(account: AccountResult): string[] {
+  if (account.inDoubt.length === 0) return [];
+  return [
+    `  In doubt: ${counted(account.inDoubt.length, 'message')}`,
+    ...account.inDoubt.slice(0, FIRST_MESSAGES).flatMap(m => {
+      const [first, end] = m.uidWindow;
+      return wrapped(
+        `${shown(m.ref)}: may be in ${shown(m.mailbox)} as UID ${first}${end === null ? ' or above' : ` to ${end - 1}`}`,
+        '    - ',
+      );
+    }),
+    ...rest(account.inDoubt.length),
+  ];
+}
+
+const VERDICT_WORDS = {
+  same: 'identical',
+  sameAfterLineEnds: 'same after line ends are made equal',
+  weak: 'header fields changed by the server',
+  differs: 'different',
+  missing: 'missing',
+  changedSince: 'changed since it was stored',
+} as const;
+
+/** A verdict in words. */
+export function verdictWords(verdict: keyof typeof VERDICT_WORDS): string {
+  return VERDICT_WORDS[verdict];
+}
+
+function changes(account: AccountResult): string[] {
+  const changed = account.changed ?? [];
+  if (changed.length === 0) return [];
+  return [
+    `  Changed: ${counted(changed.length, 'message')}`,
+    ...changed
+      .slice(0, FIRST_MESSAGES)
+      .flatMap(m =>
+        wrapped(
+          `${shown(m.ref)} in ${shown(m.mailbox)}${m.uid === null ? '' : ` (UID ${m.uid})`}: ${verdictWords(m.verdict)}`,
+          '    - ',
+        ),
+      ),
+    ...rest(changed.length),
+  ];
+}
+
+function notices(account: AccountResult): string[] {
+  const lines = account.notices.slice(0, FIRST_NOTICES).map(n => shown(n));
+  const more = account.notices.length - lines.length;
+  if (more > 0) lines.push(`${counted(more, 'more notice')}; ${REST}`);
+  const dropped = Object.entries(account.droppedFlags);
+  if (dropped.length > 0) {
+    const flags = dropped.slice(0, FIRST_NOTICES).map(([flag, n]) => `${shown(flag, 60)} (${count(n)})`);
+    lines.push(`flags the destination does not keep: ${flags.join(', ')}`);
+  }
+  const undated = account.dates['none'] ?? 0;
+  if (undated > 0) lines.push(`${counted(undated, 'message')} without a usable date`);
+  return lines.length === 0 ? [] : ['  Notices', ...lines.flatMap(line => wrapped(line, '    - '))];
+}
+
+function rest(all: number): string[] {
+  return all > FIRST_MESSAGES ? wrapped(`${count(all - FIRST_MESSAGES)} more; ${REST}`, '    - ') : [];
+}
+
+/** Wraps to 80 columns; further lines are indented as far as the text of the first. */
+function wrapped(text: string, lead = ''): string[] {
+  return wrap(text, COLUMNS - lead.length).map((line, i) => (i === 0 ? lead : ' '.repeat(lead.length)) + line);
+}
