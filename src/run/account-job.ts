@@ -1,7 +1,7 @@
 import type { BodyStore } from '../body/body-store.js';
 import type { Destination, FolderPath } from '../destination/destination.js';
 import type { MessageFailure } from '../errors.js';
-import type { AccountIdentity, AccountLedger, Ledger } from '../ledger/ledger.js';
+import type { AccountIdentity, AccountLedger, AccountReader, Ledger, LedgerReader } from '../ledger/ledger.js';
 import type { MessageFacts, SourceHints } from '../message/facts.js';
 import type { Ref, Source } from '../sources/source.js';
 import type { Listener } from './events.js';
@@ -74,16 +74,27 @@ export interface Stop {
   readonly now: AbortSignal;
 }
 
-/** Shared by all accounts of a run. */
-export interface RunContext {
+/** Shared by all accounts of a run that writes nothing. */
+export interface LookContext {
   readonly run: string;
-  readonly ledger: Ledger;
+  readonly ledger: LedgerReader;
   readonly emit: Listener;
   readonly stop: Stop;
   readonly clock: () => number;
   readonly throttle: Throttle;
   /** Milliseconds from an attempt after which a copy that is not there will not appear (a frozen server may commit late). */
   readonly settleAfter: number;
+}
+
+/** Shared by all accounts of a run. */
+export interface RunContext extends LookContext {
+  readonly ledger: Ledger;
+}
+
+/** A job looked at. */
+export interface AccountLook extends LookContext {
+  readonly job: AccountJob;
+  readonly account: AccountReader;
 }
 
 /** A job under way. */

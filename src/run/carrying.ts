@@ -11,6 +11,7 @@ import { type DeliveryEnd, MessageInHand } from './message-in-hand.js';
 import { interruption, pause, pauseBefore } from './retry.js';
 import { settle } from './settle.js';
 import type { Tally } from './tally.js';
+import { chosenDeliveries, verify } from './verify.js';
 
 /** A message the server breaks off at is given up, for this run, after so many tries. */
 const TRIES_PER_MESSAGE = 3;
@@ -67,6 +68,18 @@ export class Carrying {
     }
     this.#nameDoubts();
     this.#rememberUnits(work);
+    await this.#verify();
+  }
+
+  /** Reads back what this run stored, in a new session: one that saw the APPEND may see what no other does. */
+  async #verify(): Promise<void> {
+    const { job, account, emit, run, stop } = this.#run;
+    const { verify: policy } = job;
+    if (policy.kind === 'off' || this.#ended === 0) return;
+    emit({ type: 'phase', account: job.name, phase: 'verifying' });
+    await job.destination.close();
+    await job.destination.open(stop.graceful);
+    await verify(this.#run, this.#tally, chosenDeliveries(account.deliveries({ run, state: 'done' }), policy));
   }
 
   async #list(): Promise<Work> {
@@ -142,7 +155,6 @@ export class Carrying {
         ]);
         return this.#skip(ref, 'duplicate', 'the same octets are there already');
       }
-      this.#tally.date(facts.internalDate?.source ?? 'none');
       this.#carried += 1;
       const counts = { open: open.length, deliveries: done.size + open.length };
       const inHand = new MessageInHand({ ref, facts, body }, counts, (m, ends) => this.#end(m, ends));
@@ -190,6 +202,7 @@ export class Carrying {
     }
     if (ends.every(end => end.kind === 'adopted')) this.#tally.adopted += 1;
     else this.#tally.copied += 1;
+    this.#tally.carried(message.facts, message.body.length);
     this.#finish(key);
   }
 
@@ -209,7 +222,7 @@ export class Carrying {
         mailbox: record.mailbox,
         how: 'found',
       });
-      this.#tally.folder(record.mailbox);
+      this.#tally.delivered(record.mailbox, record.size);
       const key = keyOf(record.message);
       const complete = account.known([record.message])[0] === 'done';
       if (complete && !stillOpen.has(key) && this.#left.has(key)) {
@@ -253,8 +266,7 @@ export class Carrying {
         at: clock(),
         deliveries: 1,
       };
-      account.record(run, [], [intent]);
-      account.record(run, [{ message: intent.message, mailbox: '', outcome: { state: 'refused', failure } }], []);
+      account.record(run, [{ message: intent.message, mailbox: '', outcome: { state: 'refused', failure } }], [intent]);
     }
     this.#fail(ref, failure);
   }

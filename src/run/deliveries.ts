@@ -167,6 +167,7 @@ export class Deliveries {
     const mailbox = await job.destination.ensure(folder, stop.now);
     if (mailbox.created) {
       account.recordCreated(run, mailbox.path);
+      this.#tally.created.push(mailbox.path);
       emit({ type: 'mailbox-created', account: job.name, mailbox: mailbox.path });
     }
     return {
@@ -197,8 +198,8 @@ export class Deliveries {
       );
     });
     if (intents.length > 0) {
-      this.#record(intents);
       this.#outcomes.push(...outcomes);
+      this.#record(intents);
       for (const [i, item] of items.entries()) {
         if ((uids[i] ?? null) === null) continue;
         this.#delivered(open, item, 'adopted');
@@ -244,7 +245,7 @@ export class Deliveries {
   }
 
   #delivered(open: OpenMailbox, item: Delivery, how: 'appended' | 'adopted'): void {
-    this.#tally.folder(open.mailbox.path);
+    this.#tally.delivered(open.mailbox.path, item.message.body.length);
     this.#run.emit({
       type: 'delivered',
       account: this.#run.job.name,

@@ -35,7 +35,7 @@ export type RunEvent =
       readonly messages: number;
       readonly octets: number;
       readonly mailbox: string;
-      readonly how: 'appended' | 'adopted' | 'found';
+      readonly how: 'appended' | 'adopted' | 'found' | 'planned';
     }
   | {
       readonly type: 'skipped';
@@ -81,6 +81,14 @@ export type RunEvent =
     }
   | { readonly type: 'run-ended'; readonly result: RunResult };
 
-export type Phase = 'connecting' | 'listing' | 'settling' | 'copying' | 'verifying' | 'removing' | 'closing';
+export type Phase =
+  | 'connecting'
+  | 'listing'
+  | 'settling'
+  | 'copying'
+  | 'planning'
+  | 'verifying'
+  | 'removing'
+  | 'closing';
 
 export type Listener = (event: RunEvent) => void;

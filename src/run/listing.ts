@@ -1,7 +1,7 @@
 import { printable } from '../errors.js';
 import type { MessageKey } from '../ledger/ledger.js';
 import type { Checkpoint, Ref } from '../sources/source.js';
-import type { AccountRun } from './account-job.js';
+import type { AccountLook } from './account-job.js';
 import { wantsSize } from './decide.js';
 import type { Tally } from './tally.js';
 
@@ -26,7 +26,7 @@ export interface Work {
 }
 
 /** Lists the source and subtracts what the ledger knows, page by page: memory grows with what is new only. */
-export async function listWork(run: AccountRun, tally: Tally): Promise<Work> {
+export async function listWork(run: AccountLook, tally: Tally): Promise<Work> {
   const { job, account, emit, stop } = run;
   const refs: Ref[] = [];
   const unsettled = new Set<string>();
@@ -78,7 +78,7 @@ export async function listWork(run: AccountRun, tally: Tally): Promise<Work> {
   return { refs, unsettled, units };
 }
 
-export function notice(run: AccountRun, tally: Tally, text: string): void {
+export function notice(run: AccountLook, tally: Tally, text: string): void {
   const safe = printable(text);
   tally.notice(safe);
   run.emit({ type: 'notice', account: run.job.name, text: safe });

@@ -34,7 +34,7 @@ export async function migrateAccount(job: AccountJob, context: RunContext): Prom
     await job.destination.close();
     lock?.release();
   }
-  const result = tally.result(job.name, (performance.now() - started) / 1000);
+  const result = { ...tally.result(job.name, (performance.now() - started) / 1000), ...job.identity };
   emit({ type: 'account-ended', account: job.name, result });
   return result;
 }

@@ -1,6 +1,7 @@
 import pLimit from 'p-limit';
-import type { AccountJob, RunContext } from './account-job.js';
+import type { AccountJob, LookContext, RunContext } from './account-job.js';
 import { migrateAccount } from './migrate-account.js';
+import { type PlanOptions, planAccount } from './plan-account.js';
 import { type AccountResult, overallExit, type RunResult } from './result.js';
 
 /** Carries all accounts, so many at once, and records the run. One account's failure stops no other. */
@@ -16,18 +17,45 @@ export async function migrate(
   ledger.beginRun({ id: run, startedAt, options: { accounts: jobs.map(job => job.name) } });
   const limit = pLimit(options.accountsAtOnce);
   const accounts: AccountResult[] = await Promise.all(jobs.map(job => limit(() => migrateAccount(job, context))));
-  const result: RunResult = {
+  const result = resultOf(run, false, startedAt, started, accounts);
+  ledger.endRun({ id: run, endedAt: clock(), exitCode: result.exitCode, result });
+  emit({ type: 'run-ended', result });
+  return result;
+}
+
+/** The dry run: the same order of work, nothing written anywhere. */
+export async function plan(
+  jobs: readonly AccountJob[],
+  context: LookContext,
+  options: { readonly accountsAtOnce: number } & PlanOptions,
+): Promise<RunResult> {
+  const { run, emit, clock } = context;
+  const startedAt = clock();
+  const started = performance.now();
+  emit({ type: 'run-started', run, dryRun: true, accounts: jobs.map(job => job.name) });
+  const limit = pLimit(options.accountsAtOnce);
+  const accounts = await Promise.all(jobs.map(job => limit(() => planAccount(job, context, options))));
+  const result = resultOf(run, true, startedAt, started, accounts);
+  emit({ type: 'run-ended', result });
+  return result;
+}
+
+function resultOf(
+  run: string,
+  dryRun: boolean,
+  startedAt: number,
+  started: number,
+  accounts: readonly AccountResult[],
+): RunResult {
+  return {
     version: 1,
     run,
-    dryRun: false,
+    dryRun,
     exitCode: overallExit(accounts.map(account => account.exitCode)),
     startedAt: new Date(startedAt).toISOString(),
     seconds: Math.round(performance.now() - started) / 1000,
     accounts,
   };
-  ledger.endRun({ id: run, endedAt: clock(), exitCode: result.exitCode, result });
-  emit({ type: 'run-ended', result });
-  return result;
 }
 
 /** e.g. r20261123-0915-ab. @param random 0 <= random < 1 */

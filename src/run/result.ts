@@ -69,6 +69,10 @@ export interface AccountResult {
   readonly notices: readonly string[];
   /** How many internal dates came from where; "none" = appended without one. */
   readonly dates: Readonly<Record<string, number>>;
+  /** Dry run: figures only a body can tell, by path, e.g. "skipped.duplicate". */
+  readonly unknown?: readonly string[];
+  /** Dry run: folders in config form a real run would create. */
+  readonly foldersToCreate?: readonly string[];
   /** Flags the destination does not store, with counts. */
   readonly droppedFlags: Readonly<Record<string, number>>;
   /** Where mail came from and went, as shown to people: scheme://user@host, or a path. */

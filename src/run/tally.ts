@@ -1,6 +1,8 @@
 import { type FerryError, type MessageFailure, printable } from '../errors.js';
+import type { VerifyVerdict } from '../ledger/ledger.js';
+import type { MessageFacts } from '../message/facts.js';
 import type { Ref } from '../sources/source.js';
-import type { AccountError, AccountResult, FailedMessage, InDoubtMessage } from './result.js';
+import type { AccountError, AccountResult, Carried, ChangedMessage, FailedMessage, InDoubtMessage } from './result.js';
 
 /** Counts of one account as they grow; result() is the only way out. */
 export class Tally {
@@ -12,44 +14,79 @@ export class Tally {
   pseudo = 0;
   copied = 0;
   adopted = 0;
-  verified = 0;
+  /** Octets appended. */
   bytes = 0;
   error: FerryError | null = null;
   readonly failed: FailedMessage[] = [];
   readonly inDoubt: InDoubtMessage[] = [];
+  readonly created: string[] = [];
+  readonly #failedChecks: FailedMessage[] = [];
+  readonly #changed: ChangedMessage[] = [];
   readonly #notices = new Set<string>();
-  readonly #folders = new Map<string, number>();
+  readonly #folders = new Map<string, Carried>();
+  readonly #years = new Map<string, Carried>();
   readonly #dates = new Map<string, number>();
   readonly #droppedFlags = new Map<string, number>();
+  readonly #verdicts = new Map<VerifyVerdict, number>();
+  readonly #unknown = new Set<string>();
+  readonly #toCreate = new Set<string>();
 
   notice(text: string): void {
     this.#notices.add(text);
   }
-  folder(path: string): void {
-    count(this.#folders, path);
+  /** Marks figures a dry run cannot know. */
+  unknown(...figures: string[]): void {
+    for (const figure of figures) this.#unknown.add(figure);
   }
-  date(source: string): void {
-    count(this.#dates, source);
+  toCreate(path: string): void {
+    this.#toCreate.add(path);
+  }
+  /** One delivery that arrived, or would. */
+  delivered(path: string, octets: number): void {
+    add(this.#folders, path, octets);
+  }
+  /** One message that is carried, or would be. */
+  carried(facts: MessageFacts, octets: number): void {
+    const { internalDate } = facts;
+    increment(this.#dates, internalDate?.source ?? 'none');
+    const local =
+      internalDate === null ? null : new Date((internalDate.date.epoch + internalDate.date.offset * 60) * 1000);
+    add(this.#years, local === null ? 'undated' : String(local.getUTCFullYear()), octets);
   }
   droppedFlag(flag: string): void {
-    count(this.#droppedFlags, printable(flag));
+    increment(this.#droppedFlags, printable(flag));
   }
   fail(ref: Ref, failure: MessageFailure, mailbox?: string): void {
     const base = { ref: printable(ref.label), code: failure.code, text: failure.text };
     this.failed.push(mailbox === undefined ? base : { ...base, mailbox });
   }
+  /** A delivery read back. `failure`: it does not hold up, in the run that stored it. */
+  verdict(
+    record: { readonly label: string; readonly mailbox: string; readonly uid: number | null },
+    verdict: VerifyVerdict,
+    failure: MessageFailure | null,
+  ): void {
+    increment(this.#verdicts, verdict);
+    const { label: ref, mailbox, uid } = record;
+    if (verdict !== 'same') this.#changed.push({ ref, mailbox, uid, verdict });
+    if (failure !== null) this.#failedChecks.push({ ref, code: failure.code, text: failure.text, mailbox });
+  }
 
   result(name: string, seconds: number): AccountResult {
+    const skipped = {
+      known: this.known,
+      duplicate: this.duplicate,
+      filtered: this.filtered,
+      deleted: this.deleted,
+      pseudo: this.pseudo,
+    };
     const settled =
       this.copied +
       this.adopted +
-      this.known +
-      this.duplicate +
-      this.filtered +
-      this.deleted +
-      this.pseudo +
+      Object.values(skipped).reduce((a, b) => a + b, 0) +
       this.failed.length +
       this.inDoubt.length;
+    const verdicts = Object.fromEntries(this.#verdicts);
     return {
       name,
       exitCode: this.#exitCode(),
@@ -57,40 +94,49 @@ export class Tally {
       listed: this.listed,
       copied: this.copied,
       adopted: this.adopted,
-      skipped: {
-        known: this.known,
-        duplicate: this.duplicate,
-        filtered: this.filtered,
-        deleted: this.deleted,
-        pseudo: this.pseudo,
-      },
-      failed: this.failed,
+      skipped,
+      failed: [...this.failed, ...this.#failedChecks],
       inDoubt: this.inDoubt,
       left: Math.max(0, this.listed - settled),
-      verified: this.verified,
+      verified: (verdicts.same ?? 0) + (verdicts.sameAfterLineEnds ?? 0) + (verdicts.weak ?? 0),
       bytes: this.bytes,
       seconds: Math.round(seconds * 1000) / 1000,
-      folders: Object.fromEntries([...this.#folders].sort(([a], [b]) => (a < b ? -1 : 1))),
+      folders: figures(this.#folders, carried => carried.messages),
+      folderBytes: figures(this.#folders, carried => carried.bytes),
+      years: figures(this.#years, carried => carried),
+      created: this.created,
       notices: [...this.#notices],
       dates: Object.fromEntries(this.#dates),
       droppedFlags: Object.fromEntries(this.#droppedFlags),
+      ...(this.#verdicts.size > 0 ? { verdicts, changed: this.#changed } : {}),
+      ...(this.#unknown.size > 0 ? { unknown: [...this.#unknown] } : {}),
+      ...(this.#toCreate.size > 0 ? { foldersToCreate: [...this.#toCreate].sort() } : {}),
     };
   }
 
   #exitCode(): number {
     if (this.error !== null) return this.error.exit;
-    return this.failed.length > 0 || this.inDoubt.length > 0 ? 1 : 0;
+    return this.failed.length + this.inDoubt.length + this.#failedChecks.length > 0 ? 1 : 0;
   }
 }
 
 function describe(error: FerryError): AccountError {
-  const text =
-    error.serverText === undefined || error.message.includes(error.serverText)
-      ? error.message
-      : `${error.message}: ${error.serverText}`;
+  const told = error.serverText === undefined || error.message.includes(error.serverText);
+  const text = told ? error.message : `${error.message}: ${error.serverText}`;
   return { code: error.code, side: error.side ?? null, text: printable(text, 2000), hint: error.hint };
 }
 
-function count(map: Map<string, number>, key: string): void {
+function increment<K>(map: Map<K, number>, key: K): void {
   map.set(key, (map.get(key) ?? 0) + 1);
+}
+
+function add(map: Map<string, Carried>, key: string, octets: number): void {
+  const { messages, bytes } = map.get(key) ?? { messages: 0, bytes: 0 };
+  map.set(key, { messages: messages + 1, bytes: bytes + octets });
+}
+
+function figures<T>(map: ReadonlyMap<string, Carried>, value: (carried: Carried) => T): Record<string, T> {
+  return Object.fromEntries(
+    [...map].sort(([a], [b]) => (a < b ? -1 : 1)).map(([key, carried]) => [key, value(carried)]),
+  );
 }
