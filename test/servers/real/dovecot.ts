@@ -1,12 +1,23 @@
-import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { createWriteStream } from 'node:fs';
-import { chown, copyFile, lstat, mkdir, readdir, readFile, rm, symlink, utimes, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import type { ChildProcess } from 'node:child_process';
+import { lstat, mkdir, readFile, symlink, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { type AppendMail, type ImapAccess, openImap, readMailbox, type StoredMail } from '../imap-reader.js';
+import { type ImapAccess, readMailbox } from '../imap-reader.js';
 import { type Certificates, certificates } from './certificates.js';
-import { dataDirectory, freePorts, greets } from './loopback.js';
+import { dataDirectory, freePorts } from './loopback.js';
+import {
+  access,
+  clearAway,
+  descendants,
+  end,
+  giveToServer,
+  isUp,
+  launch,
+  type MailServer,
+  PASSWORD,
+  seedImap,
+  seedMaildir,
+  serverDirectory,
+} from './mail-server.js';
 import { relocate, serverAccount, shortName, Unavailable, unpack, whyNoPackages } from './unpack.js';
 
 export interface DovecotOptions {
@@ -27,37 +38,19 @@ export interface DovecotOptions {
   readonly dataDirectory?: string;
 }
 
-export interface Dovecot {
-  readonly imapPort: number;
+export interface Dovecot extends MailServer {
   readonly imapsPort: number;
-  readonly pop3Port: number;
   readonly pop3sPort: number;
   /** PEM of the authority that signed the server's certificate. */
   readonly ca: Buffer;
-  /** Any user logs in with it. Users need not be created. */
-  readonly password: string;
-  /** Mail store of a user: a Maildir with format maildir. */
+  /** Mail store of a user: a Maildir with format maildir, where seedPop3 keeps octets as they are (bare LF is served as CRLF). */
   maildirOf(user: string): string;
-  /** Puts messages in INBOX in the given order. A Maildir keeps the octets as they are; bare LF is served as CRLF. */
-  seedPop3(user: string, messages: readonly Buffer[]): Promise<void>;
-  /** APPENDs to a mailbox (wire name), creating it where it is missing. */
-  seedImap(user: string, mailbox: string, mails: readonly AppendMail[]): Promise<void>;
-  access(user: string): ImapAccess;
-  readMailbox(user: string, mailbox: string): Promise<StoredMail[]>;
-  /** Ids of the server processes that serve this user now, e.g. to freeze them. Default: IMAP. */
-  processesOf(user: string, protocol?: 'imap' | 'pop3'): Promise<number[]>;
-  readonly masterPid: number;
-  /** What it has logged so far. */
-  log(): Promise<string>;
-  stop(): Promise<void>;
 }
 
 const PACKAGES = ['dovecot-core', 'dovecot-imapd', 'dovecot-pop3d'];
 
 /** Why Dovecot cannot run here; null: it can. Costs nothing: the packages are fetched by the first start. */
-export function dovecotUnavailable(): string | null {
-  return process.env['MAILFERRY_NO_SERVERS'] === undefined ? whyNoPackages() : 'MAILFERRY_NO_SERVERS is set';
-}
+export const dovecotUnavailable = whyNoPackages;
 
 /** Paths compiled into Debian's programs, and as long ones below /tmp that lead to where they are unpacked. */
 async function programs(): Promise<{ program: string; libraryPath: string }> {
@@ -90,138 +83,83 @@ export async function startDovecot(options: DovecotOptions = {}): Promise<Doveco
   const reason = dovecotUnavailable();
   if (reason !== null) throw new Unavailable(reason);
   const { program, libraryPath } = await programs();
-  const tls = options.tls ?? (await certificates());
-  const account = serverAccount();
-  const asRoot = process.getuid?.() === 0;
+  const tls = options.tls ?? certificates();
   const data = options.dataDirectory ?? (await dataDirectory('dovecot'));
-  const own = async (path: string): Promise<void> => (asRoot ? chown(path, account.uid, account.gid) : undefined);
-  for (const dir of ['', 'run', 'state', 'mail', 'home']) {
-    await mkdir(join(data, dir), { recursive: true });
-    await own(join(data, dir));
-  }
+  for (const dir of ['', 'run', 'state', 'mail', 'home']) await serverDirectory(join(data, dir));
   await writeFile(join(data, 'tls.crt'), tls.cert);
   await writeFile(join(data, 'tls.key'), tls.key, { mode: 0o600 });
-  await own(join(data, 'tls.key'));
+  await giveToServer(join(data, 'tls.key'));
   const logFile = join(data, 'dovecot.log');
-  const log = async (): Promise<string> => readFile(logFile, 'utf8').catch(() => '');
+  const conf = join(data, 'dovecot.conf');
 
   for (let attempt = 1; ; attempt += 1) {
-    const ports = await freePorts(4);
-    const [imapPort = 0, imapsPort = 0, pop3Port = 0, pop3sPort = 0] = ports;
-    const conf = join(data, 'dovecot.conf');
-    await writeFile(conf, configuration(data, account.user, { imapPort, imapsPort, pop3Port, pop3sPort }, options));
-    const drop = asRoot ? [`--reuid=${account.uid}`, `--regid=${account.gid}`, '--clear-groups'] : [];
-    // pdeathsig: a test process that dies takes its server along.
-    const master = spawn('setpriv', [...drop, '--pdeathsig', 'TERM', program, '-F', '-c', conf], {
-      env: { PATH: '/usr/bin:/bin', LD_LIBRARY_PATH: libraryPath },
-      stdio: ['ignore', 'pipe', 'pipe'],
-    });
-    const output = createWriteStream(join(data, 'output.log'), { flags: 'a' });
-    master.stdout.pipe(output, { end: false });
-    master.stderr.pipe(output, { end: false });
-    const gone = (): boolean => master.exitCode !== null || master.signalCode !== null;
-    const deadline = Date.now() + 20_000;
-    const up = (await greets(imapPort, deadline, gone)) && (await greets(pop3Port, deadline, gone));
-    if (up) return handle(master);
+    const [imapPort = 0, imapsPort = 0, pop3Port = 0, pop3sPort = 0] = await freePorts(4);
+    const ports = { imapPort, imapsPort, pop3Port, pop3sPort };
+    await writeFile(conf, configuration(data, ports, options));
+    const master = launch([program, '-F', '-c', conf], { LD_LIBRARY_PATH: libraryPath }, join(data, 'output.log'));
+    if (await isUp([imapPort, pop3Port], master)) return describe(master, data, logFile, ports, tls.ca, options);
     await end(master);
-    const said = (await log()) + (await readFile(join(data, 'output.log'), 'utf8').catch(() => ''));
+    const said = await readLogs(logFile, join(data, 'output.log'));
     if (attempt < 3 && said.includes('Address already in use')) continue;
     throw new Error(`Dovecot did not start; its files are in ${data}; it said:\n${said}`);
+  }
+}
 
-    function handle(process: ChildProcess): Dovecot {
-      const masterPid = process.pid ?? 0;
-      const access = (user: string): ImapAccess => ({ port: imapPort, user, password: 'pw' });
-      const maildirOf = (user: string): string => join(data, 'mail', user);
-      const seedImap: Dovecot['seedImap'] = async (user, mailbox, mails) => {
-        const imap = await openImap(access(user));
-        if (mailbox.toUpperCase() !== 'INBOX') await imap.command(`CREATE "${mailbox}"`);
-        for (const mail of mails) {
-          const reply = await imap.append(mailbox, mail);
-          if (reply.status !== 'OK') throw new Error(`APPEND: ${reply.text}`);
-        }
-        await imap.close();
-      };
-      const seedPop3: Dovecot['seedPop3'] = async (user, messages) => {
-        if ((options.format ?? 'maildir') !== 'maildir')
-          return seedImap(
-            user,
+async function readLogs(...files: readonly string[]): Promise<string> {
+  return (await Promise.all(files.map(file => readFile(file, 'utf8').catch(() => '')))).join('');
+}
+
+function describe(
+  master: ChildProcess,
+  data: string,
+  logFile: string,
+  ports: Ports,
+  ca: Buffer,
+  options: DovecotOptions,
+): Dovecot {
+  const masterPid = master.pid ?? 0;
+  const of = (user: string): ImapAccess => access(ports.imapPort, user);
+  const maildirOf = (user: string): string => join(data, 'mail', user);
+  return {
+    ...ports,
+    ca,
+    masterPid,
+    password: PASSWORD,
+    access: of,
+    maildirOf,
+    seedPop3: async (user, messages) =>
+      (options.format ?? 'maildir') === 'maildir'
+        ? seedMaildir(maildirOf(user), messages, 'asIs')
+        : seedImap(
+            of(user),
             'INBOX',
             messages.map(octets => ({ octets })),
-          );
-        const box = maildirOf(user);
-        for (const dir of ['', 'cur', 'new', 'tmp']) {
-          await mkdir(join(box, dir), { recursive: true });
-          await own(join(box, dir));
-        }
-        const before = (await readdir(join(box, 'cur'))).length;
-        for (const [i, octets] of messages.entries()) {
-          const time = 1_000_000_000 + before + i; // Dovecot numbers new files in the order of their names
-          const file = join(box, 'cur', `${time}.M${before + i}.test,S=${octets.length}:2,`);
-          await writeFile(file, octets);
-          await utimes(file, time, time);
-          await own(file);
-        }
-      };
-      const stop = async (): Promise<void> => {
-        await end(process);
-        output.end();
-        const said = await log();
-        if (/\b(Panic|Fatal):/.test(said)) {
-          const kept = join(tmpdir(), `mailferry-dovecot-${masterPid}.log`);
-          await copyFile(logFile, kept);
-          console.error(`Dovecot reported a failure; its log is kept as ${kept}`);
-        }
-        await rm(data, { recursive: true, force: true });
-      };
-      return {
-        imapPort,
-        imapsPort,
-        pop3Port,
-        pop3sPort,
-        masterPid,
-        ca: tls.ca,
-        password: 'pw',
-        maildirOf,
-        seedPop3,
-        seedImap,
-        access,
-        log,
-        stop,
-        readMailbox: (user, mailbox) => readMailbox(access(user), mailbox),
-        processesOf: (user, protocol = 'imap') => processesOf(masterPid, protocol, user),
-      };
-    }
-  }
+          ),
+    seedImap: (user, mailbox, mails) => seedImap(of(user), mailbox, mails),
+    readMailbox: (user, mailbox) => readMailbox(of(user), mailbox),
+    processesOf: (user, protocol = 'imap') =>
+      // With verbose_proctitle the title of a serving process names its user: "dovecot/imap [user 127.0.0.1 …]".
+      descendants(masterPid, async pid => {
+        const title = (await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')).replaceAll('\0', ' ');
+        return title.startsWith(`dovecot/${protocol} `) && title.includes(`[${user} `);
+      }),
+    log: () => readLogs(logFile),
+    stop: async () => {
+      await end(master);
+      await clearAway('Dovecot', data, logFile);
+    },
+  };
 }
 
-async function end(process: ChildProcess): Promise<void> {
-  if (process.exitCode !== null || process.signalCode !== null) return;
-  const exited = once(process, 'exit');
-  process.kill('SIGTERM');
-  const force = setTimeout(() => process.kill('SIGKILL'), 10_000);
-  await exited;
-  clearTimeout(force);
+interface Ports {
+  readonly imapPort: number;
+  readonly imapsPort: number;
+  readonly pop3Port: number;
+  readonly pop3sPort: number;
 }
 
-/** With verbose_proctitle the title of a serving process names its user: "dovecot/imap [user 127.0.0.1 …]". */
-async function processesOf(masterPid: number, protocol: string, user: string): Promise<number[]> {
-  const found: number[] = [];
-  for (const entry of await readdir('/proc')) {
-    if (!/^\d+$/.test(entry)) continue;
-    const parent = /^PPid:\s*(\d+)/m.exec(await readFile(`/proc/${entry}/status`, 'utf8').catch(() => ''))?.[1];
-    if (Number(parent) !== masterPid) continue;
-    const title = (await readFile(`/proc/${entry}/cmdline`, 'utf8').catch(() => '')).replaceAll('\0', ' ');
-    if (title.startsWith(`dovecot/${protocol} `) && title.includes(`[${user} `)) found.push(Number(entry));
-  }
-  return found;
-}
-
-function configuration(
-  data: string,
-  user: string,
-  ports: { imapPort: number; imapsPort: number; pop3Port: number; pop3sPort: number },
-  options: DovecotOptions,
-): string {
+function configuration(data: string, ports: Ports, options: DovecotOptions): string {
+  const { user, gid } = serverAccount();
   const quota = options.quotaKilobytes;
   return `
 base_dir = ${data}/run
@@ -276,7 +214,7 @@ passdb {
 }
 userdb {
   driver = static
-  args = uid=${user} gid=${serverAccount().gid} home=${data}/home/%u allow_all_users=yes
+  args = uid=${user} gid=${gid} home=${data}/home/%u allow_all_users=yes
 }
 ssl = yes
 ssl_cert = <${data}/tls.crt

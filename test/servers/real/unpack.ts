@@ -26,7 +26,7 @@ const run = promisify(execFile);
 export interface Unpacked {
   /** Directory that holds usr/, etc/ and so on. */
   readonly root: string;
-  /** For LD_LIBRARY_PATH: directories with libraries this machine lacks. */
+  /** For LD_LIBRARY_PATH: its own libraries, and those this machine lacks. */
   readonly libraryPath: string;
 }
 
@@ -39,6 +39,7 @@ export function onPath(program: string): boolean {
 
 /** Why packages cannot be unpacked on this machine; null: they can. */
 export function whyNoPackages(): string | null {
+  if (process.env['MAILFERRY_NO_SERVERS'] !== undefined) return 'MAILFERRY_NO_SERVERS is set';
   for (const tool of ['apt-get', 'apt-cache', 'dpkg', 'ldd', 'setpriv'])
     if (!onPath(tool)) return `${tool} is not here (Debian only)`;
   return null;
@@ -81,12 +82,15 @@ export async function unpack(
   const reason = whyNoPackages();
   if (reason !== null) throw new Unavailable(reason);
   const root = join(cacheRoot(), name);
-  const found = { root, libraryPath: join(root, 'missing-libraries') };
-  if (existsSync(join(root, '.complete'))) return found;
+  const found = (): Unpacked => ({
+    root,
+    libraryPath: ['missing-libraries', `usr/lib/${architecture()}`, 'usr/lib'].map(dir => join(root, dir)).join(':'),
+  });
+  if (existsSync(join(root, '.complete'))) return found();
   await mkdir(dirname(root), { recursive: true });
   const free = await lock(`${root}.lock`, () => existsSync(join(root, '.complete')));
   try {
-    if (existsSync(join(root, '.complete'))) return found;
+    if (existsSync(join(root, '.complete'))) return found();
     const work = `${root}.partial`;
     await rm(work, { recursive: true, force: true });
     await rm(root, { recursive: true, force: true });
@@ -96,7 +100,7 @@ export async function unpack(
     await prepare(work, root);
     await writeFile(join(work, '.complete'), `${packages.join('\n')}\n`);
     await rename(work, root);
-    return found;
+    return found();
   } catch (error) {
     throw new Unavailable(
       `packages of ${name} cannot be had: ${error instanceof Error ? lastLine(error.message) : String(error)}`,
@@ -104,6 +108,11 @@ export async function unpack(
   } finally {
     await free();
   }
+}
+
+/** Debian's name of this machine's library folder. */
+function architecture(): string {
+  return process.arch === 'arm64' ? 'aarch64-linux-gnu' : 'x86_64-linux-gnu';
 }
 
 function lastLine(text: string): string {
