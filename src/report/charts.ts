@@ -59,7 +59,10 @@ function plain(svg: string): string {
     .replace(/<style\s*>[\s\S]*?<\/style>/g, '')
     .replace(/<rect [^>]*fill="none"[^>]*><\/rect>/g, '')
     .replace(/<(path|text|g|svg)( [^>]*)>/g, (_, tag: string, attributes: string) => {
-      const kept = attributes.replace(/ (style|class|ecmeta_\w+|pointer-events|xmlns:xlink|baseProfile)="[^"]*"/g, '');
+      const kept = attributes.replace(
+        / (style|class|ecmeta_\w+|pointer-events|xmlns:xlink|xml:space|baseProfile)="[^"]*"/g,
+        '',
+      );
       const role = tag === 'svg' ? ' aria-hidden="true"' : '';
       const kind = attributes.includes('ecmeta_series_index') ? ' class="bar"' : tag === 'path' ? ' class="rule"' : '';
       return `<${tag}${kept.replace(/ (fill|stroke)="(?!none)[^"]*"/g, '')}${role}${kind}>`;

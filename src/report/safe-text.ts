@@ -69,7 +69,7 @@ export function padStart(text: string, columns: number): string {
 }
 
 /** Lines of at most `columns` columns, broken at blanks where there are any. */
-export function wrap(text: string, columns: number): string[] {
+function wrap(text: string, columns: number): string[] {
   const lines: string[] = [];
   let line = '';
   let width = 0;
@@ -96,4 +96,9 @@ export function wrap(text: string, columns: number): string[] {
   }
   if (line !== '') lines.push(line);
   return lines;
+}
+
+/** Lines of at most `columns` columns; the first begins with `lead`, the others are indented as far as its text. */
+export function hanging(text: string, lead: string, columns: number): string[] {
+  return wrap(text, columns - lead.length).map((line, i) => (i === 0 ? lead : ' '.repeat(lead.length)) + line);
 }

@@ -1,6 +1,6 @@
 import { ERRORS, type ErrorCode } from '../errors.js';
 import { count, counted, moment, octets } from './figures.js';
-import { cut, displayWidth, padEnd, padStart, safeJson, shown, wrap } from './safe-text.js';
+import { cut, displayWidth, hanging, padEnd, padStart, safeJson, shown } from './safe-text.js';
 import { exitMeaning } from './summary.js';
 
 /** What the table needs to know of an account; the ledger's status has all of it. */
@@ -86,11 +86,11 @@ function details(account: StatusAccount): string[] {
   const lines = ['', cut(`${shown(account.name)}: ${situation(account)}`, COLUMNS)];
   for (const f of account.failures.slice(0, FIRST_FAILURES)) {
     const why = f.failure === null ? 'in doubt' : `${shown(f.failure.code)}: ${shown(f.failure.text)}`;
-    lines.push(...indented(`${shown(f.label)} to ${shown(f.mailbox)}: ${why}`, '  - '));
+    lines.push(...hanging(`${shown(f.label)} to ${shown(f.mailbox)}: ${why}`, '  - ', COLUMNS));
   }
   const more = account.refused + account.inDoubt - Math.min(account.failures.length, FIRST_FAILURES);
   if (more > 0) lines.push(`  - ${count(more)} more; mailferry report -o report.csv lists them`);
-  if (step !== null) lines.push(...indented(step, '  Next: '));
+  if (step !== null) lines.push(...hanging(step, '  Next: ', COLUMNS));
   return lines;
 }
 
@@ -114,8 +114,4 @@ function nextStep(account: StatusAccount): string | null {
   if (account.refused > 0) return 'Run mailferry migrate --retry-failed once the cause is gone.';
   const code = account.lastRun.exitCode ?? 0;
   return code === 0 ? null : 'Run mailferry migrate again once the cause is gone.';
-}
-
-function indented(text: string, lead: string): string[] {
-  return wrap(text, COLUMNS - lead.length).map((line, i) => (i === 0 ? lead : ' '.repeat(lead.length)) + line);
 }

@@ -1,6 +1,6 @@
 import type { AccountResult, RunResult } from '../run/result.js';
 import { count, counted, duration, moment, octets } from './figures.js';
-import { cut, displayWidth, padEnd, padStart, shown, wrap } from './safe-text.js';
+import { cut, displayWidth, hanging, padEnd, padStart, shown } from './safe-text.js';
 import {
   closingLine,
   exitMeaning,
@@ -33,7 +33,7 @@ export function renderText(result: RunResult): string {
   const steps = nextSteps(result);
   if (steps.length > 0) lines.push('', 'Next', ...steps.flatMap(step => wrapped(shown(step), '  - ')));
   lines.push('', `Exit ${result.exitCode}: ${exitMeaning(result.exitCode)}.`);
-  lines.push(closingLine(totalsOfRun(result), result.dryRun));
+  lines.push(...wrapped(closingLine(totalsOfRun(result), result.dryRun)));
   return `${lines.join('\n')}\n`;
 }
 
@@ -57,6 +57,8 @@ function accountBlock(account: AccountResult, dryRun: boolean): string[] {
 }
 
 function figures(account: AccountResult, dryRun: boolean): string[] {
+  const took = duration(account.seconds);
+  if (account.listed === 0 && account.error !== null) return [`  nothing listed, ${took}`];
   const totals = totalsOf(account);
   const { duplicate, filtered, deleted, pseudo } = account.skipped;
   const rows: [string, number][] = [
@@ -75,11 +77,14 @@ function figures(account: AccountResult, dryRun: boolean): string[] {
   ];
   const always = new Set(['listed', 'would copy', 'copied', 'known']);
   const parts = rows.filter(([label, n]) => n > 0 || always.has(label)).map(([label, n]) => `${label} ${count(n)}`);
-  const rate = account.seconds > 0 && account.bytes > 0 ? `, ${octets(account.bytes / account.seconds)}/s` : '';
-  return [
-    ...wrapped(parts.join(', '), '  '),
-    ...wrapped(`${octets(account.bytes)} in ${duration(account.seconds)}${rate}`, '  '),
-  ];
+  return [...wrapped(parts.join(', '), '  '), ...wrapped(speed(account, dryRun, took), '  ')];
+}
+
+function speed(account: AccountResult, dryRun: boolean, took: string): string {
+  if (account.bytes === 0) return `took ${took}`;
+  if (dryRun) return `${octets(account.bytes)} to copy; looking took ${took}`;
+  const rate = account.seconds > 0 ? `, ${octets(account.bytes / account.seconds)}/s` : '';
+  return `${octets(account.bytes)} in ${took}${rate}`;
 }
 
 function folderTable(account: AccountResult, dryRun: boolean): string[] {
@@ -102,7 +107,7 @@ function folderTable(account: AccountResult, dryRun: boolean): string[] {
 
 function failures(account: AccountResult): string[] {
   return failureGroups(account.failed).flatMap(group => [
-    ...wrapped(`Refused: ${counted(group.messages.length, 'message')}, ${shown(group.code)}`, '  '),
+    ...wrapped(`Failed: ${counted(group.messages.length, 'message')}, ${shown(group.code)}`, '  '),
     ...group.messages
       .slice(0, FIRST_MESSAGES)
       .flatMap(m =>
@@ -179,7 +184,6 @@ function rest(all: number): string[] {
   return all > FIRST_MESSAGES ? wrapped(`${count(all - FIRST_MESSAGES)} more; ${REST}`, '    - ') : [];
 }
 
-/** Wraps to 80 columns; further lines are indented as far as the text of the first. */
 function wrapped(text: string, lead = ''): string[] {
-  return wrap(text, COLUMNS - lead.length).map((line, i) => (i === 0 ? lead : ' '.repeat(lead.length)) + line);
+  return hanging(text, lead, COLUMNS);
 }

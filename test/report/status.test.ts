@@ -1,0 +1,107 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { displayWidth } from '../../src/report/safe-text.js';
+import { renderStatus, renderStatusJson, type StatusAccount } from '../../src/report/status.js';
+import { HOSTILE_TEXTS } from './samples.js';
+
+function status(over: Partial<StatusAccount> = {}): StatusAccount {
+  return {
+    name: 'alice',
+    source: 'pop3://alice@pop.example.org:995',
+    destination: 'imap://alice@imap.example.net',
+    lastRun: { endedAt: Date.UTC(2026, 10, 23, 9, 15), exitCode: 0 },
+    done: 1234,
+    refused: 0,
+    inDoubt: 0,
+    octets: 81_234_567,
+    failures: [],
+    running: null,
+    ...over,
+  };
+}
+
+const ACCOUNTS: readonly StatusAccount[] = [
+  status(),
+  status({
+    name: 'bob@example.org',
+    lastRun: { endedAt: Date.UTC(2026, 10, 22, 3, 0), exitCode: 1 },
+    refused: 2,
+    failures: [
+      {
+        label: 'UIDL 0000a1f7',
+        mailbox: 'Archive/2019',
+        failure: { code: 'APPEND_REFUSED', text: 'NO [LIMIT] Message size exceeds fixed maximum message size' },
+      },
+    ],
+  }),
+  status({ name: 'carol', lastRun: null, done: 0, octets: 0 }),
+  status({ name: 'dave', running: { pid: 4711, since: Date.UTC(2026, 10, 23, 9, 0) } }),
+  status({
+    name: 'erin',
+    lastRun: { endedAt: null, exitCode: null },
+    inDoubt: 1,
+    failures: [{ label: 'UIDL 9', mailbox: 'A', failure: null }],
+  }),
+];
+
+describe('the status table', () => {
+  test('shows each account, what is failing and what to do', () => {
+    expect(`\n${renderStatus(ACCOUNTS)}`).toMatchInlineSnapshot(`
+      "
+      ACCOUNT         LAST RUN                 COPIED  REFUSED IN DOUBT    OCTETS
+      alice           2026-11-23 09:15          1,234        0        0   81.2 MB
+      bob@example.org 2026-11-22 03:00 !1       1,234        2        0   81.2 MB
+      carol           never                         0        0        0       0 B
+      dave            running                   1,234        0        0   81.2 MB
+      erin            broken off                1,234        0        1   81.2 MB
+
+      bob@example.org: exit 1, finished, and some messages need a look
+        - UIDL 0000a1f7 to Archive/2019: APPEND_REFUSED: NO [LIMIT] Message size
+          exceeds fixed maximum message size
+        - 1 more; mailferry report -o report.csv lists them
+        Next: Run mailferry migrate --retry-failed once the cause is gone.
+
+      carol: no run yet
+        Next: Run mailferry migrate.
+
+      erin: the last run was broken off
+        - UIDL 9 to A: in doubt
+        Next: Run mailferry migrate again; what is done stays done.
+      "
+    `);
+  });
+
+  test('fits 80 columns and is harmless whatever the names', () => {
+    fc.assert(
+      fc.property(fc.oneof(fc.string({ unit: 'binary' }), fc.constantFrom(...HOSTILE_TEXTS)), fc.nat(), (text, n) => {
+        const row = status({
+          name: text,
+          done: n * 1000,
+          refused: n,
+          inDoubt: n,
+          octets: n * 1e6,
+          failures: [{ label: text, mailbox: text, failure: { code: 'APPEND_REFUSED', text } }],
+        });
+        const table = renderStatus([row, status()]);
+        expect(table).not.toMatch(/[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u202e\u200b]/);
+        for (const line of table.split('\n')) expect(displayWidth(line)).toBeLessThanOrEqual(80);
+      }),
+    );
+  });
+
+  test('is there as JSON with the next step of each account', () => {
+    const parsed = JSON.parse(renderStatusJson(ACCOUNTS)) as { version: number; accounts: { nextStep: string }[] };
+    expect(parsed.version).toBe(1);
+    expect(parsed.accounts.map(a => a.nextStep)).toEqual([
+      null,
+      'Run mailferry migrate --retry-failed once the cause is gone.',
+      'Run mailferry migrate.',
+      null,
+      'Run mailferry migrate again; what is done stays done.',
+    ]);
+  });
+
+  test('says what to do when there is nothing to show', () => {
+    expect(renderStatus([])).toBe('No account has been migrated yet. Run mailferry migrate.\n');
+  });
+});
