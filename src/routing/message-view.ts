@@ -1,0 +1,88 @@
+import type { DecodedHeader } from '../message/decoded.js';
+import type { MessageFacts } from '../message/facts.js';
+import type { SpecialUse } from '../message/folder.js';
+
+/** What routing is told beside a message's own facts. */
+export interface RouteContext {
+  /** Octets of the message as announced, where only its header was read; else the facts' own count is used. */
+  readonly size?: number;
+  /** One delivery for each; without labels, or where the policy asks for no folders, none: one delivery, no label. */
+  readonly labels?: readonly LabelTarget[];
+  /** Keywords the label policy wants on every copy. */
+  readonly keywords?: readonly string[];
+}
+
+/** A label that asks for a copy of the message in a folder of its own. */
+export interface LabelTarget {
+  /** The label as the user named it; "/" nests. */
+  readonly label: string;
+  /** Set where the label is one of the mail system's own. */
+  readonly special?: SpecialUse;
+}
+
+/** A mailing list by its List-Id (RFC 2919), or by what older lists write. */
+export interface MailingList {
+  /** Short name: the first label of the id. */
+  readonly name: string;
+  /** The whole id, lower case. */
+  readonly id: string;
+}
+
+/** One message as rules and templates see it; decoded on demand, for one label at a time. */
+export class MessageView {
+  readonly account: string;
+  readonly source: string;
+  readonly facts: MessageFacts;
+  readonly size: number;
+  /** Labels that `label` conditions look at. */
+  readonly labels: readonly string[];
+  /** The label this delivery is for; null: none. */
+  readonly label: string | null;
+  readonly header: DecodedHeader;
+  #list: MailingList | null | undefined;
+
+  constructor(
+    account: string,
+    source: string,
+    facts: MessageFacts,
+    size: number,
+    labels: readonly string[],
+    target: LabelTarget | null,
+    header: DecodedHeader,
+  ) {
+    this.account = account;
+    this.source = source;
+    this.facts = facts;
+    this.size = size;
+    this.labels = labels;
+    this.label = target?.label ?? null;
+    this.header = header;
+  }
+
+  get list(): MailingList | null {
+    if (this.#list === undefined) this.#list = mailingList(this.header);
+    return this.#list;
+  }
+}
+
+function mailingList(header: DecodedHeader): MailingList | null {
+  const id = listId(header.texts('list-id')[0] ?? '') || addressAsId(header);
+  if (id === '') return null;
+  const dot = id.indexOf('.');
+  return { name: dot <= 0 ? id : id.slice(0, dot), id };
+}
+
+/** The id is what stands in the last angle brackets; text before them is a description. */
+function listId(value: string): string {
+  const open = value.lastIndexOf('<');
+  const close = value.indexOf('>', open);
+  const id = open === -1 ? value : value.slice(open + 1, close === -1 ? undefined : close);
+  return id.trim().toLowerCase();
+}
+
+/** Lists from before List-Id: their address with a dot for the @, which is how list managers form the id. */
+function addressAsId(header: DecodedHeader): string {
+  const post = /<mailto:([^>?\s]+)/i.exec(header.texts('list-post')[0]?.slice(0, 1000) ?? '')?.[1];
+  const address = post ?? header.addresses('x-mailing-list')[0]?.address ?? header.addresses('x-beenthere')[0]?.address;
+  return (address ?? '').toLowerCase().replace('@', '.');
+}
