@@ -1,0 +1,174 @@
+import { isLoopback } from '../net/plaintext.js';
+import { type MapNode, type Node, nodeAt, textOf } from './document.js';
+import { nearest } from './nearest.js';
+import { isNotSupportedYet } from './not-supported-yet.js';
+import { found, invalid, type Problem } from './problems.js';
+import { parseDate, parseSize } from './units.js';
+
+/** Checks that belong to other parts of the program: what is wrong with a text, or undefined. */
+export interface TextChecks {
+  readonly template?: (template: string) => string | undefined;
+  readonly regex?: (regex: string) => string | undefined;
+  readonly profile?: (profile: string) => string | undefined;
+}
+
+/** Conditions between keys, and keys this version cannot honour. Types are the schema's business. */
+export function checkFile(merged: Node, checks: TextChecks): Problem[] {
+  const accounts = nodeAt(merged, 'accounts');
+  const items = accounts?.kind === 'list' ? accounts.items : [];
+  return [
+    ...unsupported(merged),
+    ...duplicateNames(items),
+    ...[nodeAt(merged, 'defaults'), ...items].flatMap(item => (item?.kind === 'map' ? checkShared(item, checks) : [])),
+    ...items.flatMap(item => (item.kind === 'map' ? checkAccount(item) : [])),
+  ];
+}
+
+function unsupported(node: Node): Problem[] {
+  if (isNotSupportedYet(node.path, node.kind === 'scalar' ? node.value : undefined)) {
+    const value = node.kind === 'scalar' && node.path.endsWith('.keyring') ? '' : shown(node);
+    return [{ ...invalid(node, `${value}not supported yet`), code: 'NOT_SUPPORTED_YET' }];
+  }
+  const inner = node.kind === 'map' ? [...node.entries.values()] : node.kind === 'list' ? node.items : [];
+  return inner.flatMap(unsupported);
+}
+
+function shown(node: Node): string {
+  return node.kind === 'scalar' && /\.(?:delete|exactlyOnce)$/.test(node.path) ? `${found(node)} is ` : '';
+}
+
+function duplicateNames(accounts: readonly Node[]): Problem[] {
+  const first = new Map<string, Node>();
+  return accounts.flatMap(account => {
+    const node = nodeAt(account, 'name');
+    const name = textOf(node);
+    if (node === undefined || name === undefined) return [];
+    const earlier = first.get(name);
+    if (earlier !== undefined) return [invalid(node, `another account has this name (${earlier.path})`)];
+    first.set(name, node);
+    return [];
+  });
+}
+
+/** What an account and the defaults may both say. */
+function checkShared(account: MapNode, checks: TextChecks): Problem[] {
+  const rules = nodeAt(account, 'rules');
+  const profile = nodeAt(account, 'to', 'imap', 'profile');
+  return [
+    ...textProblem(nodeAt(account, 'folder'), checks.template),
+    ...(textOf(profile) === 'auto' ? [] : textProblem(profile, checks.profile)),
+    ...(rules?.kind === 'list' ? rules.items.flatMap(rule => checkRule(rule, checks)) : []),
+    ...checkBounds(nodeAt(account, 'filter')),
+  ];
+}
+
+function checkRule(rule: Node, checks: TextChecks): Problem[] {
+  if (rule.kind !== 'map') return [];
+  const conditions = rule.entries.get('when');
+  return [
+    ...exactlyOne(rule, ['folder', 'skip']),
+    ...textProblem(rule.entries.get('folder'), checks.template),
+    ...(conditions?.kind === 'map' && conditions.entries.size === 0
+      ? [invalid(conditions, 'found nothing; expected a condition such as { from: "*@example.org" }')]
+      : []),
+    ...checkBounds(conditions),
+    ...regexNodes(conditions).flatMap(node => textProblem(node, checks.regex)),
+  ];
+}
+
+function regexNodes(node: Node | undefined): Node[] {
+  if (node === undefined || node.kind === 'scalar') return [];
+  const regex = nodeAt(node, 'regex');
+  if (regex?.kind === 'scalar') return [regex];
+  return (node.kind === 'map' ? [...node.entries.values()] : node.items).flatMap(regexNodes);
+}
+
+function textProblem(node: Node | undefined, check: ((text: string) => string | undefined) | undefined): Problem[] {
+  const text = textOf(node);
+  const problem = text === undefined ? undefined : check?.(text);
+  return node === undefined || problem === undefined ? [] : [{ ...invalid(node, problem), at: node.at }];
+}
+
+function checkBounds(node: Node | undefined): Problem[] {
+  const problems: Problem[] = [];
+  const compare = (
+    lower: string,
+    upper: string,
+    parse: (value: string | number) => number | undefined,
+    text: string,
+  ) => {
+    const [low, high] = [nodeAt(node, lower), nodeAt(node, upper)].map(bound =>
+      bound?.kind === 'scalar' && (typeof bound.value === 'string' || typeof bound.value === 'number')
+        ? parse(bound.value)
+        : undefined,
+    );
+    const at = nodeAt(node, upper);
+    if (at !== undefined && low !== undefined && high !== undefined && low > high) problems.push(invalid(at, text));
+  };
+  compare('since', 'before', value => parseDate(String(value)), 'is earlier than since: no message is in between');
+  compare('minSize', 'maxSize', parseSize, 'is below minSize: no message is in between');
+  return problems;
+}
+
+function checkAccount(account: MapNode): Problem[] {
+  const from = account.entries.get('from');
+  return [
+    ...(from?.kind === 'map' ? exactlyOne(from, ['pop3', 'mbox', 'maildir']) : []),
+    ...checkServer(account, 'from', 'pop3'),
+    ...checkServer(account, 'to', 'imap'),
+  ];
+}
+
+function checkServer(account: MapNode, side: string, protocol: string): Problem[] {
+  const server = nodeAt(account, side, protocol);
+  if (server?.kind !== 'map') return [];
+  const { entries } = server;
+  const password = entries.get('password');
+  return [
+    // A login missing in what the defaults say is missing in the account.
+    ...exactlyOne(
+      server.path.startsWith('defaults')
+        ? { ...server, at: account.at, keyAt: account.keyAt, path: `${account.path}.${side}.${protocol}` }
+        : server,
+      ['password', 'oauth'],
+    ),
+    ...(password?.kind === 'map' ? exactlyOne(password, ['env', 'file', 'command', 'keyring']) : []),
+    ...checkPlaintext(server),
+    ...checkClientCertificate(entries.get('tls')),
+  ];
+}
+
+function checkPlaintext(server: MapNode): Problem[] {
+  const security = server.entries.get('security');
+  if (security === undefined || textOf(security) !== 'plain') return [];
+  const problems: Problem[] = [];
+  const host = textOf(server.entries.get('host'));
+  const allowed = server.entries.get('allowPlaintext');
+  const isAllowed = allowed?.kind === 'scalar' && (allowed.value === true || allowed.value === 'on');
+  // Behind a proxy "localhost" is another machine.
+  const isLocal = host !== undefined && isLoopback(host) && !server.entries.has('proxy');
+  if (host !== undefined && !isLocal && !isAllowed) {
+    const text =
+      'plain sends password and mail unencrypted to another machine; expected tls or starttls, or allowPlaintext: true beside it';
+    problems.push({ ...invalid(security, text), at: security.at });
+  }
+  const tls = server.entries.get('tls');
+  if (tls?.kind === 'map' && tls.entries.size > 0)
+    problems.push(invalid(tls, 'has no effect with security: plain; remove one'));
+  return problems;
+}
+
+function checkClientCertificate(tls: Node | undefined): Problem[] {
+  if (tls?.kind !== 'map') return [];
+  const has = (key: string) => tls.entries.has(key);
+  return has('certificate') === has('key') ? [] : [invalid(tls, 'certificate and key go together; one is missing')];
+}
+
+function exactlyOne(map: MapNode, keys: readonly string[]): Problem[] {
+  const given = keys.filter(key => map.entries.has(key));
+  if (given.length === 1) return [];
+  if (given.length > 1) return [invalid(map, `found ${given.join(' and ')}; expected one of them`)];
+  // A misspelt key is one mistake; the schema has reported it.
+  if ([...map.entries.keys()].some(key => nearest(key, keys) !== undefined)) return [];
+  return [invalid(map, `${keys.slice(0, -1).join(', ')} or ${keys.at(-1)} is missing`)];
+}

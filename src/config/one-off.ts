@@ -1,0 +1,175 @@
+import { mkdirSync } from 'node:fs';
+import { homedir } from 'node:os';
+import { basename, dirname, isAbsolute, join, resolve } from 'node:path';
+import { FerryError, printable, type Side } from '../errors.js';
+import { isLoopback } from '../net/plaintext.js';
+import type { AccountConfig, Config, Secret } from './config.js';
+import { resolveFile, resolvePath } from './resolve.js';
+import { mergedFile } from './schema.js';
+
+interface ServerUrl {
+  readonly host: string;
+  readonly port?: number;
+  readonly security: 'tls' | 'starttls' | 'plain';
+  readonly user: string;
+}
+
+export type FromUrl = Pop3Url | { readonly kind: 'mbox' | 'maildir'; readonly path: string };
+
+export interface Pop3Url extends ServerUrl {
+  readonly kind: 'pop3';
+}
+
+export interface ToUrl extends ServerUrl {
+  readonly kind: 'imap';
+}
+
+const FROM = 'pop3s://USER@HOST, pop3://USER@HOST, mbox:PATH or maildir:PATH';
+const TO = 'imaps://USER@HOST or imap://USER@HOST';
+
+/**
+ * The source of a one-off migration. pop3:// means STLS, or plaintext on this machine. The last "@" ends the user, which
+ * may be percent-encoded.
+ * @throws FerryError USAGE; the URL, which may hold a password, is not shown
+ */
+export function parseFromUrl(url: string): FromUrl {
+  const { scheme, rest } = split(url, 'from', FROM);
+  if (scheme === 'mbox' || scheme === 'maildir') {
+    if (rest === '') throw usage('from', `names no path; expected ${scheme}:PATH`);
+    return { kind: scheme, path: rest };
+  }
+  if (scheme !== 'pop3' && scheme !== 'pop3s') throw usage('from', `has no known scheme; expected ${FROM}`);
+  return { kind: 'pop3', ...parseServer(rest, scheme === 'pop3s', 'from', FROM) };
+}
+
+/** The destination of a one-off migration; imap:// means STARTTLS, or plaintext on this machine. @throws FerryError USAGE */
+export function parseToUrl(url: string): ToUrl {
+  const { scheme, rest } = split(url, 'to', TO);
+  if (scheme !== 'imap' && scheme !== 'imaps') throw usage('to', `has no known scheme; expected ${TO}`);
+  return { kind: 'imap', ...parseServer(rest, scheme === 'imaps', 'to', TO) };
+}
+
+function split(url: string, side: Side, expected: string): { scheme: string; rest: string } {
+  const match = /^([a-z][a-z0-9]*):(.*)$/is.exec(url);
+  if (match === null) throw usage(side, `has no scheme; expected ${expected}`);
+  return { scheme: match[1]?.toLowerCase() ?? '', rest: match[2] ?? '' };
+}
+
+function parseServer(rest: string, implicitTls: boolean, side: Side, expected: string): ServerUrl {
+  const authority = /^\/\/(.*?)\/?$/s.exec(rest)?.[1];
+  const at = authority?.lastIndexOf('@') ?? -1;
+  if (authority === undefined || at < 1) throw usage(side, `names no user; expected ${expected}`);
+  const rawUser = authority.slice(0, at);
+  if (rawUser.includes(':')) {
+    const name = variable(side);
+    const hint = `Leave the password out of the URL; it is asked for, or taken from ${name}. A ":" of the user is %3A.`;
+    throw usage(side, 'holds a password, which process lists and shell histories would show', hint);
+  }
+  const hostPort = /^(\[[0-9a-f:.]+\]|[^\s\u0000-\u001f\u007f:/@[\]?#]+)(?::(\d{1,5}))?$/i.exec(
+    authority.slice(at + 1),
+  );
+  const host = hostPort?.[1]?.replace(/^\[(.*)\]$/, '$1');
+  const port = hostPort?.[2] === undefined ? undefined : Number(hostPort[2]);
+  if (host === undefined || (port !== undefined && (port < 1 || port > 65535))) {
+    throw usage(side, 'needs HOST or HOST:PORT after the last @');
+  }
+  const security = implicitTls ? 'tls' : isLoopback(host) ? 'plain' : 'starttls';
+  return { host, ...(port === undefined ? {} : { port }), security, user: decodeUser(rawUser, side) };
+}
+
+function decodeUser(raw: string, side: Side): string {
+  let user: string;
+  try {
+    user = decodeURIComponent(raw);
+  } catch {
+    throw usage(side, 'has a % in its user that encodes nothing; a plain % is %25');
+  }
+  if (/[\u0000-\u001f\u007f]/.test(user)) throw usage(side, 'has a control character in its user');
+  return user;
+}
+
+function usage(side: Side, text: string, hint?: string): FerryError {
+  return new FerryError('USAGE', `--${side} ${text}`, { side, ...(hint === undefined ? {} : { hint }) });
+}
+
+function variable(side: Side): string {
+  return side === 'from' ? 'MAILFERRY_FROM_PASSWORD' : 'MAILFERRY_TO_PASSWORD';
+}
+
+export interface OneOffOptions {
+  readonly from: string;
+  readonly to: string;
+  /** Folder template; the source's default where absent. */
+  readonly folder?: string;
+  /** State file; where absent $XDG_STATE_HOME/mailferry/one-off.db, whose folder is made if it is missing. */
+  readonly state?: string;
+  /** What relative paths start from; the working directory unless given. */
+  readonly cwd?: string;
+}
+
+/**
+ * The configuration of a migration without a file. Passwords come from MAILFERRY_FROM_PASSWORD and MAILFERRY_TO_PASSWORD
+ * where these are set, else they are asked for.
+ * @throws FerryError USAGE, STATE_UNWRITABLE
+ */
+export function oneOffConfig(options: OneOffOptions, env: NodeJS.ProcessEnv): Config {
+  const cwd = options.cwd ?? process.cwd();
+  const from = parseFromUrl(options.from);
+  const to = parseToUrl(options.to);
+  const account = {
+    name: accountName(from, cwd),
+    from: source(from),
+    to: { imap: server(to, 'to') },
+    ...(options.folder === undefined ? {} : { folder: options.folder }),
+  };
+  const parsed = mergedFile.safeParse({ state: options.state ?? defaultState(env), accounts: [account] });
+  if (!parsed.success) {
+    const [issue] = parsed.error.issues;
+    throw new FerryError(
+      'USAGE',
+      `--${String(issue?.path[2] ?? 'state')}: expected ${issue?.message ?? 'another value'}`,
+    );
+  }
+  const config = resolveFile(parsed.data, null, cwd);
+  return { ...config, accounts: config.accounts.map(complete => askWhereUnset(complete, env)) };
+}
+
+function source(from: FromUrl) {
+  if (from.kind === 'pop3') return { pop3: server(from, 'from') };
+  return { [from.kind]: { path: from.path } };
+}
+
+function server({ host, port, security, user }: ServerUrl, side: Side) {
+  return { host, ...(port === undefined ? {} : { port }), security, user, password: { env: variable(side) } };
+}
+
+function accountName(from: FromUrl, cwd: string): string {
+  if (from.kind === 'pop3') return `${from.user}@${from.host}`;
+  return printable(basename(resolvePath(from.path, cwd)), 200).trim() || from.kind;
+}
+
+/** Passwords that are not in the environment are asked for. */
+function askWhereUnset(account: AccountConfig, env: NodeJS.ProcessEnv): AccountConfig {
+  const secretOf = (side: Side): Secret =>
+    (env[variable(side)] ?? '') === '' ? { kind: 'prompt' } : { kind: 'env', name: variable(side) };
+  const { from, to } = account;
+  return {
+    ...account,
+    from: from.kind === 'pop3' ? { ...from, login: { kind: 'password', password: secretOf('from') } } : from,
+    to: { ...to, login: { kind: 'password', password: secretOf('to') } },
+  };
+}
+
+/** XDG Base Directory Specification: a relative $XDG_STATE_HOME is to be ignored. */
+function defaultState(env: NodeJS.ProcessEnv): string {
+  const given = env['XDG_STATE_HOME'] ?? '';
+  const base = isAbsolute(given) ? given : join(env['HOME'] || homedir(), '.local', 'state');
+  const state = resolve(base, 'mailferry', 'one-off.db');
+  try {
+    mkdirSync(dirname(state), { recursive: true, mode: 0o700 });
+  } catch (cause) {
+    const text = cause instanceof Error ? printable(cause.message) : 'unknown';
+    throw new FerryError('STATE_UNWRITABLE', `cannot make ${printable(dirname(state))}: ${text}`, { cause });
+  }
+  return state;
+}
