@@ -76,11 +76,16 @@ export interface DeliveryRecord extends Intent {
 
 export type VerifyVerdict = 'same' | 'sameAfterLineEnds' | 'weak' | 'differs' | 'missing' | 'changedSince';
 
-/** What the ledger knows of a listed message. */
+/**
+ * What the ledger knows of a listed message. null beside these means: not complete. Nothing is recorded, everything was
+ * withdrawn or rolled back, or some of its deliveries are done and the others were never sent; deliveriesOf() tells, and
+ * what is done there must not be sent again (an intent for it is a BUG). A message of which all that is wanted now is
+ * done already, though fewer than its recorded number, is closed with recordSkips(reason 'duplicate').
+ */
 export type Known =
-  /** Every delivery done, or skipped for good. */
+  /** As many deliveries done as its latest intent asked for, or skipped for good. */
   | 'done'
-  /** Refused for good: left alone unless asked. */
+  /** All that is not done is refused for good: left alone unless asked. */
   | 'refused'
   /** Has an intent or doubt that must be settled before anything is sent. */
   | 'unsettled';
@@ -107,10 +112,13 @@ export interface AccountStatus {
   readonly source: string;
   readonly destination: string;
   readonly lastRun: RunRecord | null;
+  /** Messages, by the meaning of Known; `inDoubt` are the unsettled. */
   readonly done: number;
   readonly refused: number;
   readonly inDoubt: number;
+  /** Octets of done deliveries. */
   readonly octets: number;
+  /** Deliveries refused or unsettled, oldest first; at most 1,000. */
   readonly failures: readonly {
     readonly label: string;
     readonly mailbox: string;
@@ -121,11 +129,26 @@ export interface AccountStatus {
   readonly running: { readonly pid: number; readonly since: number } | null;
 }
 
+/** What can be read without leaving a trace: `status`, `report`, dry runs. Reads throw STATE_DAMAGED or STATE_UNWRITABLE. */
+export interface LedgerReader {
+  /** Newest first. */
+  runs(limit: number): RunRecord[];
+  run(id: string): RunRecord | null;
+  /** Accounts by name; of `names` those that are recorded. */
+  status(names: readonly string[] | null): AccountStatus[];
+  /**
+   * The account's part, empty where it is not recorded. With `identity` it is held against the recorded one.
+   * @throws DESTINATION_CHANGED
+   */
+  reader(name: string, identity?: AccountIdentity): AccountReader;
+  close(): void;
+}
+
 /**
  * The durable memory of what was sent where. Every method that writes returns after the write is on disk (fsync); a
- * failed write throws STATE_UNWRITABLE and nothing may be sent after it.
+ * failed write throws STATE_UNWRITABLE (or STATE_DAMAGED), nothing may be sent after it, and every later write throws too.
  */
-export interface Ledger {
+export interface Ledger extends LedgerReader {
   beginRun(run: { readonly id: string; readonly startedAt: number; readonly options: unknown }): void;
   endRun(run: {
     readonly id: string;
@@ -133,25 +156,48 @@ export interface Ledger {
     readonly exitCode: number;
     readonly result: unknown;
   }): void;
-  runs(limit: number): RunRecord[];
-  run(id: string): RunRecord | null;
-  /** The account's part. Registers it on first use; @throws DESTINATION_CHANGED. Notices a changed source in `sourceWas`. */
+  /**
+   * The account's part, as taking part in the run begun last. Registers it on first use; @throws DESTINATION_CHANGED.
+   * Notices a changed source in `sourceWas`.
+   */
   account(name: string, identity: AccountIdentity): AccountLedger;
   /** Forgets all of an account; false if it was unknown. */
   forget(name: string): boolean;
-  status(names: readonly string[] | null): AccountStatus[];
-  close(): void;
+}
+
+/** One account's part of the ledger, to read. */
+export interface AccountReader {
+  /** The source recorded by an earlier run where it differs from now, else null. */
+  readonly sourceWas: string | null;
+  /** What is known of each key, same order; null: not complete (see Known). Bounded memory: call with pages. */
+  known(keys: readonly MessageKey[]): (Known | null)[];
+  /** Deliveries in state intent or inDoubt, oldest first. */
+  unsettled(): DeliveryRecord[];
+  /** UIDs of this mailbox that belong to a done delivery of any account with the same destination. */
+  assignedUids(mailbox: string, uidValidity: number): Set<number>;
+  /** Done deliveries of this message digest (header and body octets) into this mailbox (duplicates: skip; changed UIDLs). */
+  deliveredDigest(digest: MessageDigest, mailbox: string): number;
+  /** Deliveries of one run or all, in order of recording. Read in pages: recording meanwhile is allowed. */
+  deliveries(filter: {
+    readonly run?: string;
+    readonly state?: DeliveryState;
+    /** Done and without a verdict. */
+    readonly unverified?: boolean;
+  }): Iterable<DeliveryRecord>;
+  deliveriesOf(message: MessageKey): DeliveryRecord[];
+  checkpoint(key: string): string | undefined;
+  createdBy(run: string): string[];
 }
 
 /** One account's part of the ledger. */
-export interface AccountLedger {
-  /** The source recorded by an earlier run where it differs from now, else null. */
-  readonly sourceWas: string | null;
-  /** What is known of each key, same order; null: new. Bounded memory: call with pages. */
-  known(keys: readonly MessageKey[]): (Known | null)[];
-  /** One fsynced transaction: outcomes of earlier batches and the intents of the next. Either may be empty. */
+export interface AccountLedger extends AccountReader {
+  /**
+   * One fsynced transaction: outcomes of earlier batches and the intents of the next. Either may be empty. An outcome may
+   * belong to an intent of the same call (adopted mail). A refused or rolled back delivery may get a new intent.
+   * @throws BUG an intent for what is unsettled or done, an outcome without an unsettled intent; nothing is recorded then
+   */
   record(run: string, outcomes: readonly DeliveryOutcome[], intents: readonly Intent[]): void;
-  /** Messages that end without a delivery. */
+  /** Messages that end without a delivery, or without further ones. */
   recordSkips(
     run: string,
     skips: readonly {
@@ -161,19 +207,6 @@ export interface AccountLedger {
       readonly digest: MessageDigest | null;
     }[],
   ): void;
-  /** Deliveries in state intent or inDoubt, oldest first. */
-  unsettled(): DeliveryRecord[];
-  /** UIDs of this mailbox that belong to a recorded delivery of any account. */
-  assignedUids(mailbox: string, uidValidity: number): Set<number>;
-  /** Done deliveries of this message digest into this mailbox (duplicates: skip; changed UIDLs). */
-  deliveredDigest(digest: MessageDigest, mailbox: string): number;
-  /** Deliveries of one run or all, in order of recording. */
-  deliveries(filter: {
-    readonly run?: string;
-    readonly state?: DeliveryState;
-    readonly unverified?: boolean;
-  }): Iterable<DeliveryRecord>;
-  deliveriesOf(message: MessageKey): DeliveryRecord[];
   recordVerdicts(
     verdicts: readonly {
       readonly id: number;
@@ -181,11 +214,10 @@ export interface AccountLedger {
       readonly at: number;
     }[],
   ): void;
+  /** These done deliveries are gone again; messages skipped as their duplicates are no longer skipped. */
   recordRollback(ids: readonly number[]): void;
   recordRemoved(messages: readonly MessageKey[], at: number): void;
-  checkpoint(key: string): string | undefined;
   setCheckpoint(key: string, value: string): void;
   /** Mailboxes this account's runs created, with the run. */
   recordCreated(run: string, mailbox: string): void;
-  createdBy(run: string): string[];
 }

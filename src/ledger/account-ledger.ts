@@ -1,0 +1,381 @@
+import { sql } from 'kysely';
+import type { MessageDigest } from '../message/facts.js';
+import { bug, builder, type Database } from './database.js';
+import { type DeliveryRow, deliveryRecord, deliveryRows } from './delivery-rows.js';
+import type {
+  AccountLedger,
+  DeliveryOutcome,
+  DeliveryRecord,
+  DeliveryState,
+  Intent,
+  Known,
+  MessageKey,
+  MessageSkip,
+  VerifyVerdict,
+} from './ledger.js';
+import { storedKey } from './message-key.js';
+import { HOWS, KNOWN, SKIPS, STANDING, STATES, VERDICTS } from './schema.js';
+
+/** Deliveries read at once by an iteration. */
+const PAGE = 500;
+
+const INTENT = STATES.indexOf('intent');
+const DONE = STATES.indexOf('done');
+
+/** Run once a message or delivery; state numbers are those of STATES. */
+const SQL = {
+  known: `select ${STANDING} from message m left join delivery d on d.message = m.id
+    where m.account = ? and m.key = ? and m.occurrence = ?`,
+  message: 'select id from message where account = ? and key = ? and occurrence = ?',
+  putMessage: `insert into message
+    (account, key, occurrence, label, size, header, canonical_header, body, digest_size, deliveries)
+    values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+    on conflict (account, key, occurrence) do update set label = excluded.label, size = excluded.size,
+      header = excluded.header, canonical_header = excluded.canonical_header, body = excluded.body,
+      digest_size = excluded.digest_size, deliveries = excluded.deliveries, skip = null
+    returning id`,
+  putSkip: `insert into message
+    (account, key, occurrence, label, size, header, canonical_header, body, digest_size, deliveries, skip)
+    values (?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?)
+    on conflict (account, key, occurrence) do update set skip = excluded.skip`,
+  dropEnded: 'delete from delivery where message = ? and mailbox = ? and state in (3, 4)',
+  putDelivery: `insert into delivery
+    (account, message, mailbox, run, state, at, uid_validity, uid_floor, flags, date_epoch, date_offset)
+    values (?, ?, ?, ?, ${INTENT}, ?, ?, ?, ?, ?, ?) on conflict (message, mailbox) do nothing`,
+  done: `update delivery set state = 2, how = ?, uid_validity = coalesce(?, uid_validity), uid = ?, uid_end = null,
+    failure_code = null, failure_text = null where message = ? and mailbox = ? and state < 2`,
+  refused: `update delivery set state = 3, failure_code = ?, failure_text = ?
+    where message = ? and mailbox = ? and state < 2`,
+  inDoubt: `update delivery set state = 1, failure_code = 'IN_DOUBT', failure_text = ?, uid_end = ?
+    where message = ? and mailbox = ? and state < 2`,
+  notSent: 'delete from delivery where message = ? and mailbox = ? and state < 2',
+  verdict: 'update delivery set verified = ?, verified_at = ? where id = ? and account = ?',
+  rollBack: 'update delivery set state = 4 where id = ? and account = ? and state = 2',
+  // A duplicate of what is gone again is no duplicate.
+  unskipTwins: `update message as twin set skip = null from delivery d join message m on m.id = d.message
+    where d.id = ? and twin.account = m.account and twin.skip = ${SKIPS.indexOf('duplicate')}
+      and substr(twin.header, 1, 8) = substr(m.header, 1, 8) and twin.header = m.header and twin.body = m.body`,
+  removed: 'update message set removed_at = ? where account = ? and key = ? and occurrence = ?',
+  uids: `select uid from delivery where mailbox = ? and uid_validity = ? and uid is not null and state = ${DONE}`,
+  digest: `select count(*) from message m join delivery d on d.message = m.id
+    where substr(m.header, 1, 8) = ? and m.header = ? and m.body = ? and m.account = ? and d.mailbox = ?
+      and d.state = ${DONE}`,
+} as const;
+
+/** Compiled once: it runs once a message. */
+const ofMessage = deliveryRows.where('d.message', '=', 0).orderBy('d.id').compile().sql;
+
+/** One account's part of an open state file. Used to read as AccountReader, where `id` is 0 for an unknown account. */
+export class SqliteAccountLedger implements AccountLedger {
+  readonly sourceWas: string | null;
+  readonly #db: Database;
+  readonly #id: number;
+  readonly #destination: string;
+  readonly #mailboxes = new Map<string, number>();
+  readonly #runs = new Map<string, number>();
+
+  constructor(db: Database, account: { id: number; destination: string; sourceWas: string | null }) {
+    this.#db = db;
+    this.#id = account.id;
+    this.#destination = account.destination;
+    this.sourceWas = account.sourceWas;
+  }
+
+  known(keys: readonly MessageKey[]): (Known | null)[] {
+    return this.#db.read(() => {
+      const statement = this.#db.statement(SQL.known).pluck();
+      return keys.map(key => {
+        const standing = statement.get(this.#id, storedKey(key.id), key.occurrence) as number | null;
+        return standing === null ? null : (KNOWN[standing] ?? null);
+      });
+    });
+  }
+
+  record(run: string, outcomes: readonly DeliveryOutcome[], intents: readonly Intent[]): void {
+    this.#write(() => {
+      const early: DeliveryOutcome[] = [];
+      for (const outcome of outcomes) if (!this.#putOutcome(outcome)) early.push(outcome);
+      const runId = this.#run(run);
+      for (const intent of intents) this.#putIntent(runId, intent);
+      for (const outcome of early) {
+        if (!this.#putOutcome(outcome)) throw bug(`outcome ${outcome.outcome.state} without an unsettled intent`);
+      }
+    });
+  }
+
+  recordSkips(
+    run: string,
+    skips: readonly {
+      readonly message: MessageKey;
+      readonly label: string;
+      readonly reason: MessageSkip;
+      readonly digest: MessageDigest | null;
+    }[],
+  ): void {
+    this.#write(() => {
+      this.#run(run);
+      const put = this.#db.statement(SQL.putSkip);
+      for (const { message, label, reason, digest } of skips) {
+        put.run(
+          ...this.#key(message),
+          label,
+          digest?.size ?? 0,
+          digest?.header ?? null,
+          digest?.canonicalHeader ?? null,
+          digest?.body ?? null,
+          digest?.size ?? null,
+          SKIPS.indexOf(reason),
+        );
+      }
+    });
+  }
+
+  unsettled(): DeliveryRecord[] {
+    return this.#db.read(() =>
+      this.#db
+        .all(
+          deliveryRows
+            .where('d.account', '=', this.#id)
+            // Twice: as the partial index is written, and what is wanted of it.
+            .where('d.state', '<>', sql.lit(DONE))
+            .where('d.state', '<', DONE)
+            .orderBy('d.id'),
+        )
+        .map(deliveryRecord),
+    );
+  }
+
+  assignedUids(mailbox: string, uidValidity: number): Set<number> {
+    return this.#db.read(() => {
+      const uids = new Set<number>();
+      const id = this.#mailbox(mailbox);
+      if (id === null) return uids;
+      for (const uid of this.#db.statement(SQL.uids).pluck().iterate(id, uidValidity)) uids.add(Number(uid));
+      return uids;
+    });
+  }
+
+  deliveredDigest(digest: MessageDigest, mailbox: string): number {
+    return this.#db.read(() => {
+      const id = this.#mailbox(mailbox);
+      if (id === null) return 0;
+      return Number(
+        this.#db
+          .statement(SQL.digest)
+          .pluck()
+          .get(digest.header.subarray(0, 8), digest.header, digest.body, this.#id, id),
+      );
+    });
+  }
+
+  *deliveries(filter: {
+    readonly run?: string;
+    readonly state?: DeliveryState;
+    readonly unverified?: boolean;
+  }): Iterable<DeliveryRecord> {
+    const { run } = filter;
+    let query = deliveryRows.where('d.account', '=', this.#id).orderBy('d.id').limit(PAGE);
+    if (filter.state !== undefined) query = query.where('d.state', '=', STATES.indexOf(filter.state));
+    if (filter.unverified === true) query = query.where('d.state', '=', DONE).where('d.verified', 'is', null);
+    // Run by run, which are in order of time: each page is then found in the index where the last one ended.
+    let runId = run === undefined ? this.#runAfter(0) : this.#db.read(() => this.#runOrNull(run));
+    while (runId !== null) {
+      let last = 0;
+      for (;;) {
+        const page = query.where('d.run', '=', runId).where('d.id', '>', last);
+        const rows = this.#db.read(() => this.#db.all(page));
+        for (const row of rows) yield deliveryRecord(row);
+        if (rows.length < PAGE) break;
+        last = rows.at(-1)?.id ?? last;
+      }
+      runId = run === undefined ? this.#runAfter(runId) : null;
+    }
+  }
+
+  deliveriesOf(message: MessageKey): DeliveryRecord[] {
+    return this.#db.read(() => {
+      const id = this.#message(message);
+      if (id === null) return [];
+      return (this.#db.statement(ofMessage).all(id) as DeliveryRow[]).map(deliveryRecord);
+    });
+  }
+
+  recordVerdicts(
+    verdicts: readonly { readonly id: number; readonly verdict: VerifyVerdict; readonly at: number }[],
+  ): void {
+    this.#write(() => {
+      const put = this.#db.statement(SQL.verdict);
+      for (const { id, verdict, at } of verdicts) {
+        if (put.run(VERDICTS.indexOf(verdict), at, id, this.#id).changes === 0)
+          throw bug(`verdict on no delivery ${id}`);
+      }
+    });
+  }
+
+  recordRollback(ids: readonly number[]): void {
+    this.#write(() => {
+      for (const id of ids) {
+        if (this.#db.statement(SQL.rollBack).run(id, this.#id).changes === 0) {
+          throw bug(`rollback of delivery ${id}, which is not done`);
+        }
+        this.#db.statement(SQL.unskipTwins).run(id);
+      }
+    });
+  }
+
+  recordRemoved(messages: readonly MessageKey[], at: number): void {
+    this.#write(() => {
+      for (const message of messages) this.#db.statement(SQL.removed).run(at, ...this.#key(message));
+    });
+  }
+
+  checkpoint(key: string): string | undefined {
+    return this.#db.read(
+      () =>
+        this.#db.first(
+          builder.selectFrom('checkpoint').select('value').where('account', '=', this.#id).where('key', '=', key),
+        )?.value,
+    );
+  }
+
+  setCheckpoint(key: string, value: string): void {
+    const row = { account: this.#id, key, value };
+    this.#write(() => this.#db.run(builder.replaceInto('checkpoint').values(row)));
+  }
+
+  recordCreated(run: string, mailbox: string): void {
+    this.#write(() => {
+      const row = { account: this.#id, run: this.#run(run), path: mailbox };
+      this.#db.run(builder.insertInto('created').orIgnore().values(row));
+    });
+  }
+
+  createdBy(run: string): string[] {
+    const query = builder
+      .selectFrom('created as c')
+      .innerJoin('run as r', 'r.id', 'c.run')
+      .select('c.path')
+      .where('c.account', '=', this.#id)
+      .where('r.name', '=', run)
+      .orderBy('c.path');
+    return this.#db.read(() => this.#db.all(query).map(row => row.path));
+  }
+
+  #write(work: () => void): void {
+    try {
+      this.#db.write(work);
+    } catch (thrown) {
+      // Ids made in a transaction that was undone are nobody's.
+      this.#mailboxes.clear();
+      throw thrown;
+    }
+  }
+
+  #putIntent(run: number, intent: Intent): void {
+    const { digest, internalDate } = intent;
+    const message = this.#db
+      .statement(SQL.putMessage)
+      .pluck()
+      .get(
+        ...this.#key(intent.message),
+        intent.label,
+        intent.size,
+        digest.header,
+        digest.canonicalHeader,
+        digest.body,
+        digest.size,
+        intent.deliveries,
+      );
+    const mailbox = this.#mailbox(intent.mailbox) ?? this.#addMailbox(intent.mailbox);
+    this.#db.statement(SQL.dropEnded).run(message, mailbox);
+    const { changes } = this.#db
+      .statement(SQL.putDelivery)
+      .run(
+        this.#id,
+        message,
+        mailbox,
+        run,
+        intent.at,
+        intent.uidValidity,
+        intent.uidFloor,
+        intent.flags.join(' '),
+        internalDate?.epoch ?? null,
+        internalDate?.offset ?? null,
+      );
+    // The last guard against sending a message twice: what is done or in doubt cannot be announced again.
+    if (changes === 0) throw bug(`intent for a delivery that is done or unsettled (${intent.label})`);
+  }
+
+  /** False: there is no unsettled delivery it could belong to. */
+  #putOutcome({ message, mailbox, outcome }: DeliveryOutcome): boolean {
+    const messageId = this.#message(message);
+    const mailboxId = this.#mailbox(mailbox);
+    if (messageId === null || mailboxId === null) return false;
+    const put = this.#db.statement(SQL[outcome.state]);
+    switch (outcome.state) {
+      case 'done':
+        return put.run(HOWS.indexOf(outcome.how), outcome.uidValidity, outcome.uid, messageId, mailboxId).changes === 1;
+      case 'refused':
+        return put.run(outcome.failure.code, outcome.failure.text, messageId, mailboxId).changes === 1;
+      case 'inDoubt':
+        return put.run(outcome.text, outcome.uidEnd, messageId, mailboxId).changes === 1;
+      case 'notSent':
+        return put.run(messageId, mailboxId).changes === 1;
+    }
+  }
+
+  /** The next run that has deliveries of this account. */
+  #runAfter(run: number): number | null {
+    const query = builder
+      .selectFrom('delivery')
+      .select(e => e.fn.min('run').as('run'))
+      .where('account', '=', this.#id)
+      .where('run', '>', run);
+    return this.#db.read(() => this.#db.first(query)?.run ?? null);
+  }
+
+  #key(message: MessageKey): [number, string | Buffer, number] {
+    return [this.#id, storedKey(message.id), message.occurrence];
+  }
+
+  #message(message: MessageKey): number | null {
+    const id = this.#db
+      .statement(SQL.message)
+      .pluck()
+      .get(...this.#key(message));
+    return id === undefined ? null : Number(id);
+  }
+
+  #mailbox(path: string): number | null {
+    const cached = this.#mailboxes.get(path);
+    if (cached !== undefined) return cached;
+    const row = this.#db.first(
+      builder.selectFrom('mailbox').select('id').where('destination', '=', this.#destination).where('path', '=', path),
+    );
+    if (row === undefined) return null;
+    this.#mailboxes.set(path, row.id);
+    return row.id;
+  }
+
+  #addMailbox(path: string): number {
+    this.#db.run(builder.insertInto('mailbox').values({ destination: this.#destination, path }));
+    const id = this.#mailbox(path);
+    if (id === null) throw bug('a mailbox was not recorded');
+    return id;
+  }
+
+  #run(name: string): number {
+    const id = this.#runOrNull(name);
+    if (id === null) throw bug(`run ${name} was never begun`);
+    return id;
+  }
+
+  #runOrNull(name: string): number | null {
+    const cached = this.#runs.get(name);
+    if (cached !== undefined) return cached;
+    const row = this.#db.first(builder.selectFrom('run').select('id').where('name', '=', name));
+    if (row === undefined) return null;
+    this.#runs.set(name, row.id);
+    return row.id;
+  }
+}

@@ -1,0 +1,99 @@
+import type Sqlite from 'better-sqlite3';
+import { type Compilable, DummyDriver, Kysely, SqliteAdapter, SqliteIntrospector, SqliteQueryCompiler } from 'kysely';
+import { FerryError } from '../errors.js';
+import type { Tables } from './schema.js';
+import { stateError } from './state-error.js';
+
+/** Kysely as a builder only: it types and compiles queries and runs none. */
+export const builder = new Kysely<Tables>({
+  dialect: {
+    createAdapter: () => new SqliteAdapter(),
+    createDriver: () => new DummyDriver(),
+    createIntrospector: db => new SqliteIntrospector(db),
+    createQueryCompiler: () => new SqliteQueryCompiler(),
+  },
+});
+
+/**
+ * An open state file. Kysely's own SQLite driver is async over a synchronous library; here its compiled queries run on
+ * the library directly, so that a record is on disk when the call returns and no other work comes between. Statements
+ * that run once a message are written as SQL and prepared once.
+ */
+export class Database {
+  readonly path: string;
+  readonly #driver: Sqlite.Database;
+  readonly #statements = new Map<string, Sqlite.Statement<unknown[]>>();
+  #broken: FerryError | null = null;
+
+  constructor(driver: Sqlite.Database, path: string) {
+    this.#driver = driver;
+    this.path = path;
+  }
+
+  /** The statement of this SQL, prepared once. */
+  statement(sql: string): Sqlite.Statement<unknown[]> {
+    let statement = this.#statements.get(sql);
+    if (statement === undefined) {
+      statement = this.#driver.prepare(sql);
+      this.#statements.set(sql, statement);
+    }
+    return statement;
+  }
+
+  all<Row>(query: Compilable<Row>): Row[] {
+    const { sql, parameters } = query.compile();
+    return this.statement(sql).all(...parameters) as Row[];
+  }
+
+  first<Row>(query: Compilable<Row>): Row | undefined {
+    const { sql, parameters } = query.compile();
+    return this.statement(sql).get(...parameters) as Row | undefined;
+  }
+
+  /** Rows changed. */
+  run(query: Compilable): number {
+    const { sql, parameters } = query.compile();
+    return this.statement(sql).run(...parameters).changes;
+  }
+
+  /** Reads within one snapshot. @throws STATE_DAMAGED, STATE_UNWRITABLE */
+  read<T>(work: () => T): T {
+    if (this.#driver.inTransaction) return work();
+    return this.#transaction('begin', work);
+  }
+
+  /** Writes in one transaction that is on disk when this returns. @throws STATE_UNWRITABLE, STATE_DAMAGED; whatever is thrown, nothing of it stays */
+  write<T>(work: () => T): T {
+    if (this.#broken !== null) throw this.#broken;
+    try {
+      // IMMEDIATE: waiting for another process happens here, not between reading and writing.
+      return this.#transaction('begin immediate', work);
+    } catch (thrown) {
+      const error = stateError(thrown, this.path);
+      // After a failed write or fsync nobody knows what the disk holds; a second try that "succeeds" would prove nothing.
+      if (error.scope === 'run' && error.code !== 'BUG') this.#broken = error;
+      throw error;
+    }
+  }
+
+  close(): void {
+    this.#driver.close();
+  }
+
+  #transaction<T>(begin: string, work: () => T): T {
+    try {
+      this.statement(begin).run();
+      const value = work();
+      this.statement('commit').run();
+      return value;
+    } catch (thrown) {
+      // SQLite has undone it by itself after some errors.
+      if (this.#driver.inTransaction) this.#driver.exec('rollback');
+      throw stateError(thrown, this.path);
+    }
+  }
+}
+
+export function bug(text: string): FerryError {
+  return new FerryError('BUG', text);
+}

@@ -1,0 +1,134 @@
+import { closeSync, fsyncSync, openSync, statSync } from 'node:fs';
+import { dirname } from 'node:path';
+import Sqlite from 'better-sqlite3';
+import { FerryError } from '../errors.js';
+import { builder } from './database.js';
+import { MIGRATIONS } from './migrations/migrations.js';
+import { codeOf, stateError } from './state-error.js';
+
+/** "mlfy": marks an SQLite file as ours. */
+const APPLICATION_ID = 0x6d6c6679;
+/** Longest wait for another process that writes; its transactions take milliseconds. */
+const BUSY_MS = 10_000;
+
+/** Opens the state file to write, making or migrating it. @throws STATE_UNWRITABLE, STATE_NEWER, STATE_DAMAGED */
+export function openFile(path: string): Sqlite.Database {
+  createFile(path);
+  inspect(path);
+  return open(path, {}, driver => {
+    identify(driver, path);
+    driver.pragma('journal_mode = wal');
+    // FULL: in WAL mode the default of this build would not flush a commit.
+    driver.pragma('synchronous = full');
+    driver.pragma('foreign_keys = on');
+    migrate(driver, path);
+  });
+}
+
+/** Opens the state file to read, beside a process that writes; null where there is none yet. @throws as openFile */
+export function openFileToRead(path: string): Sqlite.Database | null {
+  if (!exists(path)) return null;
+  let version = 0;
+  const driver = open(path, { readonly: true }, driver => {
+    version = identify(driver, path);
+  });
+  if (version > 0) return driver;
+  driver.close();
+  return null;
+}
+
+/** An empty ledger that lives in memory, for reading where there is no file. */
+export function openNothing(): Sqlite.Database {
+  return open(':memory:', {}, driver => migrate(driver, ':memory:'));
+}
+
+/** False only where the directory is there and the file is not: a lost mount must not look like a fresh start. */
+function exists(path: string): boolean {
+  try {
+    statSync(dirname(path));
+  } catch (thrown) {
+    throw stateError(thrown, path);
+  }
+  try {
+    statSync(path);
+    return true;
+  } catch (thrown) {
+    if (codeOf(thrown) === 'ENOENT') return false;
+    throw stateError(thrown, path);
+  }
+}
+
+function open(path: string, options: Sqlite.Options, prepare: (driver: Sqlite.Database) => void): Sqlite.Database {
+  let driver: Sqlite.Database | null = null;
+  try {
+    driver = new Sqlite(path, { ...options, fileMustExist: path !== ':memory:', timeout: BUSY_MS });
+    prepare(driver);
+    return driver;
+  } catch (thrown) {
+    driver?.close();
+    throw stateError(thrown, path);
+  }
+}
+
+/**
+ * Makes the file, readable by its owner only from its first moment; SQLite gives -wal and -shm the same mode. A file
+ * that exists is not opened here: closing it would drop the locks SQLite holds on it elsewhere in this process.
+ */
+function createFile(path: string): void {
+  try {
+    closeSync(openSync(path, 'wx', 0o600));
+    const directory = openSync(dirname(path), 'r');
+    try {
+      fsyncSync(directory);
+    } finally {
+      closeSync(directory);
+    }
+  } catch (thrown) {
+    if (codeOf(thrown) !== 'EEXIST') throw stateError(thrown, path);
+  }
+}
+
+/** Looks at the file without being able to change it: what is newer or foreign must stay as it is, its log too. */
+function inspect(path: string): void {
+  try {
+    open(path, { readonly: true }, driver => identify(driver, path)).close();
+  } catch (thrown) {
+    // An unfinished change must be undone before anyone can read; the caller can and looks again.
+    if (!(thrown instanceof FerryError) || !/^SQLITE_READONLY/.test(codeOf(thrown.cause))) throw thrown;
+  }
+}
+
+/** The layout's version; 0: empty, to be made. @throws STATE_NEWER, STATE_DAMAGED */
+function identify(driver: Sqlite.Database, path: string): number {
+  const version = Number(driver.pragma('user_version', { simple: true }));
+  const owner = Number(driver.pragma('application_id', { simple: true }));
+  const objects = Number(driver.prepare('select count(*) from sqlite_schema').pluck().get());
+  if (version === 0 && owner === 0 && objects === 0) return 0;
+  if (owner !== APPLICATION_ID || version === 0) {
+    throw new FerryError('STATE_DAMAGED', `${path} is not a state file of mailferry`, {
+      hint: 'Name another file with --state, or move this one away.',
+    });
+  }
+  if (version > MIGRATIONS.length) {
+    throw new FerryError(
+      'STATE_NEWER',
+      `the state file ${path} has version ${version}; this mailferry knows up to ${MIGRATIONS.length}`,
+    );
+  }
+  return version;
+}
+
+function migrate(driver: Sqlite.Database, path: string): void {
+  if (identify(driver, path) === MIGRATIONS.length) return;
+  driver
+    .transaction(() => {
+      // Read again: another process may have done it while this one waited.
+      const version = identify(driver, path);
+      for (const migration of MIGRATIONS.slice(version)) {
+        for (const { sql, parameters } of migration(builder.schema)) driver.prepare(sql).run(...parameters);
+      }
+      driver.pragma(`application_id = ${APPLICATION_ID}`);
+      driver.pragma(`user_version = ${MIGRATIONS.length}`);
+    })
+    .immediate();
+}

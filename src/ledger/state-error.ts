@@ -1,0 +1,36 @@
+import { dirname } from 'node:path';
+import { asFerryError, FerryError } from '../errors.js';
+
+/** What the driver or the file system said of the state file, in our words. */
+export function stateError(thrown: unknown, path: string): FerryError {
+  if (thrown instanceof FerryError) return thrown;
+  const code = codeOf(thrown);
+  const said = `${thrown instanceof Error ? thrown.message : String(thrown)} (${code})`;
+  if (/^(ENOENT|ENOTDIR)$/.test(code)) {
+    return unwritable(`the directory ${dirname(path)} of the state file does not exist`, thrown);
+  }
+  if (/^(SQLITE_FULL|ENOSPC|EDQUOT)$/.test(code)) {
+    return unwritable(`no space for the state file in ${dirname(path)}`, thrown);
+  }
+  if (/^SQLITE_(CORRUPT|NOTADB|IOERR_CORRUPTFS)/.test(code)) {
+    return new FerryError('STATE_DAMAGED', `the state file ${path} is damaged: ${said}`, { cause: thrown });
+  }
+  if (/^SQLITE_(BUSY|LOCKED|PROTOCOL)/.test(code)) {
+    return unwritable(`another process keeps the state file ${path} busy`, thrown);
+  }
+  if (/^SQLITE_(READONLY|PERM)|^(EACCES|EPERM|EROFS)$/.test(code)) {
+    return unwritable(`the state file ${path} or its directory cannot be written: ${said}`, thrown);
+  }
+  if (/^SQLITE_(IOERR|CANTOPEN|NOLFS|NOMEM)|^E[A-Z]+$/.test(code)) {
+    return unwritable(`the state file ${path} cannot be used: ${said}`, thrown);
+  }
+  return asFerryError(thrown);
+}
+
+export function codeOf(thrown: unknown): string {
+  return thrown instanceof Error && 'code' in thrown && typeof thrown.code === 'string' ? thrown.code : '';
+}
+
+function unwritable(text: string, cause: unknown): FerryError {
+  return new FerryError('STATE_UNWRITABLE', text, { cause });
+}
