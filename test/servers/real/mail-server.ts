@@ -69,11 +69,12 @@ export function hasEnded(child: ChildProcess): boolean {
   return child.exitCode !== null || child.signalCode !== null;
 }
 
-export async function end(child: ChildProcess): Promise<void> {
+/** SIGTERM, and after `grace` milliseconds SIGKILL. */
+export async function end(child: ChildProcess, grace = 10_000): Promise<void> {
   if (hasEnded(child)) return;
   const exited = once(child, 'exit');
   child.kill('SIGTERM');
-  const force = setTimeout(() => child.kill('SIGKILL'), 10_000);
+  const force = setTimeout(() => child.kill('SIGKILL'), grace);
   await exited;
   clearTimeout(force);
 }
