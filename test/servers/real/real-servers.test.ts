@@ -34,7 +34,7 @@ describe.skipIf(reason !== null).each(starters)('a private %s', (_, start) => {
   it('keeps flags and internal date of what is appended, and names the process that serves a user', async () => {
     const octets = Buffer.from('Subject: b\r\n\r\nx\r\n');
     const imap = await openImap(server.access('flags'));
-    await imap.must('EXAMINE INBOX');
+    await imap.must('SELECT INBOX');
     expect(await server.processesOf('flags')).toHaveLength(1);
     const mail = { octets, flags: ['\\Seen'], internalDate: '17-Jul-1996 02:44:25 -0700' };
     expect((await imap.append('INBOX', mail)).status).toBe('OK');
