@@ -66,7 +66,9 @@ interface Parts {
  */
 export function parseDateTime(text: string): ZonedDate | null {
   const parts: Parts = {};
-  for (const token of tokens(withoutComments(text.slice(0, MAX_LENGTH)))) {
+  // Old mail has blanks around the colons of a time.
+  const plain = withoutComments(text.slice(0, MAX_LENGTH)).replace(/[ \t]*:[ \t]*/g, ':');
+  for (const token of tokens(plain)) {
     if (!take(token, parts)) return null;
   }
   return assemble(parts);

@@ -5,7 +5,6 @@ import type { MessageFacts } from './facts.js';
 const MAX_VALUE = 64 * 1024;
 
 const utf8 = new TextDecoder('utf-8', { fatal: true });
-const windows1252 = new TextDecoder('windows-1252');
 
 export interface Address {
   /** Display name, decoded; empty if there is none. */
@@ -48,7 +47,7 @@ export class DecodedHeader {
 }
 
 /**
- * Text of an unstructured field (RFC 2047, RFC 6532); octets that are not UTF-8 are read as Windows-1252.
+ * Text of an unstructured field (RFC 2047, RFC 6532); octets that are not UTF-8 are read as Latin-1.
  * @param value latin1, one char an octet
  */
 export function decodeText(value: string): string {
@@ -62,11 +61,10 @@ export function decodeText(value: string): string {
 function octetsToText(value: string): string {
   const capped = value.slice(0, MAX_VALUE);
   if (!/[\x80-\xff]/.test(capped)) return capped;
-  const octets = Buffer.from(capped, 'latin1');
   try {
-    return utf8.decode(octets);
+    return utf8.decode(Buffer.from(capped, 'latin1'));
   } catch {
-    return windows1252.decode(octets);
+    return capped;
   }
 }
 

@@ -66,7 +66,7 @@ export function flagsFromFields(fields: MessageFacts['fields']): FlagFacts {
 
 /** Whether IMAP can store this word as a keyword: an atom (RFC 9051, flag-keyword) of sane length. */
 export function isKeyword(word: string): boolean {
-  return word.length <= MAX_KEYWORD_LENGTH && /^[!#$&'+,\-./0-9:;<=>?@A-Z[^_`a-z{|}~]+$/.test(word);
+  return word.length <= MAX_KEYWORD_LENGTH && /^[!#$&'+,\-./0-9:;<=>?@A-Z[^_`a-z|}~]+$/.test(word);
 }
 
 /** null where there is no such field or it holds no hexadecimal number. */

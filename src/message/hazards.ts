@@ -70,6 +70,6 @@ export class HazardScanner {
       lineStart = lf + 1;
     }
     const last = chunk.lastIndexOf(LF);
-    this.#pending = chunk.length - (last >= lineStart ? last + 1 : lineStart);
+    this.#pending = chunk.length - (last >= Math.max(lineStart, 0) ? last + 1 : lineStart);
   }
 }
