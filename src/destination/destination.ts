@@ -36,6 +36,8 @@ export type AppendOutcome =
       readonly kind: 'stored';
       readonly uidValidity?: number;
       readonly uid?: number;
+      /** The server did not understand the keywords: stored with system flags only. */
+      readonly withoutKeywords?: boolean;
     }
   /** NO or BAD for this very message. */
   | { readonly kind: 'refused'; readonly failure: MessageFailure }
@@ -91,10 +93,24 @@ export interface DestinationFeatures {
   readonly nonSyncLiterals: boolean;
   /** Largest message accepted in octets, null if not announced. */
   readonly appendLimit: number | null;
-  /** Messages a batch should hold; 1 without MULTIAPPEND. */
+  /** Messages a batch should hold: one MULTIAPPEND, or single APPENDs under way together. */
   readonly batchMessages: number;
   /** append() calls worth keeping under way at once. */
   readonly lanes: number;
+  /** What this server does to octets it dislikes; absent: not known. */
+  readonly octets?: OctetFates;
+}
+
+/** Stored as they are, changed, or the message refused. */
+export type OctetFate = 'kept' | 'changed' | 'refused';
+
+export interface OctetFates {
+  readonly nul: OctetFate;
+  readonly bareCr: OctetFate;
+  /** Octets above 127 in the header section. */
+  readonly eightBitHeader: OctetFate;
+  /** Longest line in octets, null without a known limit. */
+  readonly longestLine: number | null;
 }
 
 /**

@@ -1,0 +1,231 @@
+import type { Socket } from 'node:net';
+import type { TLSSocket } from 'node:tls';
+import { ImapFlow, type ImapTransport } from 'imapflow';
+import type { Credentials } from '../../auth/credentials.js';
+import { FerryError, printable } from '../../errors.js';
+import { abortReason, duration } from '../../net/deadline.js';
+import { dial } from '../../net/dial.js';
+import { type Endpoint, where } from '../../net/endpoint.js';
+import { beginTls, describeSecurity, refuseUnread } from '../../net/tls.js';
+import { tlsFailure } from '../../net/tls-failure.js';
+import { parseStatus, refusalOf } from './status-response.js';
+
+/** Fits every reply a control connection asks for: a mailbox name, a capability list, one LIST line. */
+const LINE_OCTETS = 64 * 1024;
+const LITERAL_OCTETS = 64 * 1024;
+const RESPONSE_OCTETS = 256 * 1024;
+
+export interface ConnectOptions {
+  readonly endpoint: Endpoint;
+  readonly credentials: Credentials;
+  readonly compress: boolean;
+  readonly log: (line: string) => void;
+}
+
+export interface Connected {
+  readonly client: ImapFlow;
+  /** "TLSv1.3", "plain". */
+  readonly security: string;
+}
+
+/**
+ * Connects and logs in, once: a refused password is never tried again. A refused token is replaced once.
+ * @throws FerryError UNREACHABLE, CONNECT_TIMEOUT, TLS_FAILED, TLS_REQUIRED, LOGIN_REFUSED, SERVER_BUSY, THROTTLED,
+ * CONNECTION_LOST, PROTOCOL_VIOLATION
+ */
+export async function connectImap(options: ConnectOptions, signal: AbortSignal): Promise<Connected> {
+  const { secret } = options.credentials;
+  if (secret.kind === 'password') return attempt(options, { pass: secret.reveal() }, signal);
+  try {
+    return await attempt(options, { accessToken: await secret.token(false, signal) }, signal);
+  } catch (error) {
+    if (!(error instanceof FerryError) || error.code !== 'LOGIN_REFUSED') throw error;
+    return attempt(options, { accessToken: await secret.token(true, signal) }, signal);
+  }
+}
+
+type Secret = { readonly pass: string } | { readonly accessToken: string };
+
+async function attempt(options: ConnectOptions, secret: Secret, signal: AbortSignal): Promise<Connected> {
+  const { endpoint, credentials, compress } = options;
+  const opened = await dial(endpoint, signal);
+  const carried = carrying(opened, endpoint);
+  const witness = new LoginWitness();
+  const client = new ImapFlow({
+    host: endpoint.host,
+    port: endpoint.port,
+    secure: endpoint.security === 'tls',
+    // Never opportunistic: an attacker on the way would only have to strip the offer.
+    ...(endpoint.security === 'tls' ? {} : { doSTARTTLS: endpoint.security === 'starttls' }),
+    transport: carried.transport,
+    auth: { user: credentials.user, ...secret, ...authzid(credentials, secret) },
+    clientInfo: { name: 'mailferry', version: false, vendor: false, 'support-url': false },
+    logger: witness,
+    disableAutoIdle: true,
+    disableAutoEnable: true,
+    disableIMAP4rev2: true,
+    disableCompression: !compress,
+    disableBinary: true,
+    connectionTimeout: endpoint.timeouts.connect,
+    greetingTimeout: Math.max(endpoint.timeouts.connect, 1),
+    socketTimeout: Math.max(endpoint.timeouts.idle, 1),
+    maxLineLength: LINE_OCTETS,
+    maxLiteralSize: LITERAL_OCTETS,
+    maxResponseSize: RESPONSE_OCTETS,
+  });
+  // An 'error' nobody listens to ends the process; what it means is told by the promise that rejects.
+  client.on('error', () => undefined);
+  client.on('alert', alert => options.log(`the server says: ${printable(alert.message)}`));
+  const onAbort = () => client.close();
+  signal.addEventListener('abort', onAbort, { once: true });
+  try {
+    await client.connect();
+    const security = describeSecurity(carried.socket());
+    // Nobody asked for our credentials: on an unprotected line that is what an attacker would do to get the mail.
+    if (security === 'plain' && !witness.loggedIn) {
+      throw new FerryError('TLS_REQUIRED', `${where(endpoint)} claims we are logged in before we were`, { side: 'to' });
+    }
+    return { client, security };
+  } catch (error) {
+    client.close();
+    opened.destroy();
+    if (signal.aborted) throw abortReason(signal);
+    throw connectFailure(error, client, endpoint, secret);
+  } finally {
+    signal.removeEventListener('abort', onAbort);
+  }
+}
+
+/** PLAIN is the mechanism that carries an authorization identity (RFC 4616). */
+function authzid({ authzid: identity }: Credentials, secret: Secret) {
+  return identity === undefined || !('pass' in secret) ? {} : { authzid: identity, loginMethod: 'AUTH=PLAIN' };
+}
+
+/** Hands imapflow the socket that was dialled for it, and starts TLS on it the way both protocols do. */
+function carrying(opened: Socket | TLSSocket, endpoint: Endpoint) {
+  let socket: Socket = opened;
+  const transport: ImapTransport = {
+    connect: (_options, onConnect) => {
+      setImmediate(onConnect);
+      return socket;
+    },
+    upgrade: (plain, _options, onSecure) => {
+      refuseUnread(plain.readableLength, endpoint);
+      socket = beginTls(opened, endpoint, onSecure);
+      return socket;
+    },
+  };
+  return { transport, socket: () => socket };
+}
+
+/** Listens to imapflow's log for the one fact it shows nowhere else: that a login took place, not a PREAUTH greeting. */
+class LoginWitness {
+  loggedIn = false;
+  isLevelEnabled(level: string): boolean {
+    return level === 'info';
+  }
+  info(entry: { readonly src?: string }): void {
+    if (entry.src === 'auth') this.loggedIn = true;
+  }
+  debug(): void {}
+  warn(): void {}
+  error(): void {}
+}
+
+/** What imapflow puts on the errors it rejects with. */
+interface ImapFailure extends Error {
+  readonly code?: string;
+  readonly authenticationFailed?: boolean;
+  readonly response?: unknown;
+  readonly responseStatus?: string;
+  readonly responseText?: string;
+  readonly tlsFailed?: boolean;
+  readonly oauthError?: unknown;
+}
+
+const GONE = new Set([
+  'NoConnection',
+  'EConnectionClosed',
+  'ClosedAfterConnectText',
+  'ClosedAfterConnectTLS',
+  'ECONNRESET',
+  'EPIPE',
+]);
+
+function connectFailure(thrown: unknown, client: ImapFlow, endpoint: Endpoint, secret: Secret): FerryError {
+  if (thrown instanceof FerryError) return thrown;
+  const error = (thrown instanceof Error ? thrown : new Error(String(thrown))) as ImapFailure;
+  const place = where(endpoint);
+  const side = { side: 'to' } as const;
+  const bye = client.byeReason;
+  if (error.tlsFailed) return startTlsFailure(error, endpoint);
+  if (error.code === 'CONNECT_TIMEOUT' || error.code === 'GREETING_TIMEOUT' || error.code === 'UPGRADE_TIMEOUT') {
+    const limit = duration(endpoint.timeouts.connect);
+    return new FerryError('CONNECT_TIMEOUT', `${place} connected but sent no greeting within ${limit}`, side);
+  }
+  if (error.code === 'ETHROTTLE') {
+    return new FerryError('THROTTLED', `${place}: the server asks for a pause`, { ...side, ...retryAfterOf(error) });
+  }
+  if (error.authenticationFailed) return loginFailure(error, endpoint, secret);
+  if (bye !== undefined && bye !== '' && bye !== 'Server closed connection') {
+    const words = printable(bye);
+    const busy = /busy|try again|too many|unavailable|limit|later|connections/i.test(words);
+    return new FerryError(busy ? 'SERVER_BUSY' : 'CONNECTION_LOST', `${place} ended the session: ${words}`, {
+      ...side,
+      serverText: words,
+    });
+  }
+  if (error.code !== undefined && GONE.has(error.code)) {
+    return new FerryError('CONNECTION_LOST', `${place} closed the connection before the login was done`, side);
+  }
+  if (error.code === 'ETIMEOUT') {
+    return new FerryError('TIMEOUT', `${place} did not answer within ${duration(endpoint.timeouts.idle)}`, side);
+  }
+  if (error.code !== undefined && /^Parser|TooLarge|TooMany|Unexpected|Invalid|INJECTION|Processing/.test(error.code)) {
+    return new FerryError('PROTOCOL_VIOLATION', `${place}: ${printable(error.message)}`, side);
+  }
+  if (/authentication mechanism/i.test(error.message)) return loginFailure(error, endpoint, secret);
+  return new FerryError('CONNECTION_LOST', `${place}: ${printable(error.message)}`, side);
+}
+
+function startTlsFailure(error: ImapFailure, endpoint: Endpoint): FerryError {
+  const place = where(endpoint);
+  if (error.code === 'STARTTLS_INJECTION') {
+    const text = `${place} sent more after agreeing to TLS and before the handshake`;
+    return new FerryError('PROTOCOL_VIOLATION', text, { side: 'to' });
+  }
+  if (error.code === undefined && /STARTTLS/.test(error.message)) {
+    return new FerryError('TLS_REQUIRED', `${place} offers no STARTTLS`, { side: 'to' });
+  }
+  return tlsFailure(error, endpoint);
+}
+
+function loginFailure(error: ImapFailure, endpoint: Endpoint, secret: Secret): FerryError {
+  const words = printable(wordsOfFailure(error, secret));
+  const place = where(endpoint);
+  if (error.message === 'Login is disabled' && endpoint.security === 'plain') {
+    return new FerryError('TLS_REQUIRED', `${place} allows no login without TLS`, {
+      side: 'to',
+      hint: 'Use security: tls or starttls.',
+    });
+  }
+  const response = parseStatus(words) ?? { status: 'NO', code: null, argument: '', text: words };
+  const refusal = refusalOf(response);
+  if (refusal.of === 'work' && (refusal.code === 'THROTTLED' || refusal.code === 'SERVER_BUSY')) {
+    return new FerryError(refusal.code, `${place}: ${words}`, { side: 'to', serverText: words });
+  }
+  return new FerryError('LOGIN_REFUSED', `${place} refused the login: ${words}`, { side: 'to', serverText: words });
+}
+
+/** The server's words; a server that repeats the password must not make us print it. */
+function wordsOfFailure(error: ImapFailure, secret: Secret): string {
+  const said =
+    typeof error.response === 'string' ? error.response.replace(/^\S+ /, '') : (error.responseText ?? error.message);
+  const hidden = 'pass' in secret ? secret.pass : secret.accessToken;
+  return hidden.length >= 4 ? said.replaceAll(hidden, '***') : said;
+}
+
+function retryAfterOf(error: ImapFailure): { readonly retryAfter?: number } {
+  const reset = (error as { readonly throttleReset?: unknown }).throttleReset;
+  return typeof reset === 'number' ? { retryAfter: reset } : {};
+}

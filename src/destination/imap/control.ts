@@ -1,0 +1,153 @@
+import type { ImapFlow, ListResponse } from 'imapflow';
+import { FerryError, printable } from '../../errors.js';
+import { abortReason, duration } from '../../net/deadline.js';
+import { where } from '../../net/endpoint.js';
+import { type Connected, type ConnectOptions, connectImap } from './connect.js';
+
+/** A mailbox as the control connection opens it. */
+export interface OpenedMailbox {
+  readonly uidValidity: number;
+  readonly uidNext: number;
+  readonly messages: number;
+  readonly permanentFlags: ReadonlySet<string> | null;
+  readonly appendLimit: number | null;
+  /** Shown by LIST under the very name it was opened by. */
+  readonly listed: boolean;
+}
+
+/** What servers answer to CREATE of a mailbox that is there, where they know no [ALREADYEXISTS]. */
+const EXISTS = /exists/i;
+
+/**
+ * The control connection: one imapflow client for everything that concerns mailboxes as such. Opened again by itself
+ * where the server closed it for its silence.
+ */
+export class Control {
+  readonly #options: ConnectOptions;
+  #connected: Connected | null = null;
+  #opening: Promise<Connected> | null = null;
+
+  constructor(options: ConnectOptions) {
+    this.#options = options;
+  }
+
+  /** Connects where needed. */
+  async connect(signal: AbortSignal): Promise<Connected> {
+    if (this.#connected?.client.usable) return this.#connected;
+    this.#opening ??= connectImap(this.#options, signal).finally(() => {
+      this.#opening = null;
+    });
+    this.#connected = await this.#opening;
+    return this.#connected;
+  }
+
+  list(signal: AbortSignal): Promise<ListResponse[]> {
+    return this.#run('LIST', signal, client => client.list({ listOnly: true }));
+  }
+
+  /** CREATE and SUBSCRIBE; false: it was there already. @param unicode with prefix and delimiter */
+  async create(unicode: string, signal: AbortSignal): Promise<boolean> {
+    try {
+      return (await this.#run('CREATE', signal, client => client.mailboxCreate(unicode))).created;
+    } catch (error) {
+      if (error instanceof FerryError && EXISTS.test(error.serverText ?? '')) return false;
+      throw error;
+    }
+  }
+
+  async subscribe(unicode: string, signal: AbortSignal): Promise<void> {
+    await this.#run('SUBSCRIBE', signal, client => client.mailboxSubscribe(unicode));
+  }
+
+  async openMailbox(unicode: string, signal: AbortSignal): Promise<OpenedMailbox> {
+    const mailbox = await this.#run('SELECT', signal, client => client.mailboxOpen(unicode));
+    // UIDNEXT is missing on old servers; everything appended from now on has some UID above 0.
+    return {
+      uidValidity: Number(mailbox.uidValidity ?? 0),
+      uidNext: mailbox.uidNext || 1,
+      messages: mailbox.exists,
+      permanentFlags: mailbox.permanentFlags ?? null,
+      appendLimit: mailbox.appendlimit ?? null,
+      listed: mailbox.listed === true,
+    };
+  }
+
+  async delete(unicode: string, signal: AbortSignal): Promise<void> {
+    await this.#run('DELETE', signal, client => client.mailboxDelete(unicode));
+  }
+
+  /** Octets left in the quota of INBOX, null where there is none. */
+  async quotaLeft(signal: AbortSignal): Promise<number | null> {
+    const quota = await this.#run('GETQUOTAROOT', signal, client => client.getQuota('INBOX'));
+    if (!quota || quota.storage?.limit === undefined || quota.storage.usage === undefined) return null;
+    return Math.max(0, quota.storage.limit - quota.storage.usage);
+  }
+
+  async close(): Promise<void> {
+    const client = this.#connected?.client;
+    this.#connected = null;
+    if (client?.usable) await client.logout().catch(() => undefined);
+    client?.close();
+  }
+
+  async #run<T>(what: string, signal: AbortSignal, work: (client: ImapFlow) => Promise<T>): Promise<T> {
+    const reused = this.#connected?.client.usable === true;
+    const { client } = await this.connect(signal);
+    try {
+      return await this.#work(what, client, signal, work);
+    } catch (error) {
+      // The server hung up on a silent connection: every command here may be repeated.
+      const lost = error instanceof FerryError && error.code === 'CONNECTION_LOST';
+      if (!reused || !lost || signal.aborted) throw error;
+      client.close();
+      return this.#work(what, (await this.connect(signal)).client, signal, work);
+    }
+  }
+
+  async #work<T>(
+    what: string,
+    client: ImapFlow,
+    signal: AbortSignal,
+    work: (client: ImapFlow) => Promise<T>,
+  ): Promise<T> {
+    const onAbort = () => client.close();
+    if (signal.aborted) throw abortReason(signal);
+    signal.addEventListener('abort', onAbort, { once: true });
+    try {
+      return await work(client);
+    } catch (error) {
+      if (signal.aborted) throw abortReason(signal);
+      throw this.#failure(what, error, client);
+    } finally {
+      signal.removeEventListener('abort', onAbort);
+    }
+  }
+
+  #failure(what: string, thrown: unknown, client: ImapFlow): FerryError {
+    const error = thrown as Error & {
+      readonly code?: string;
+      readonly responseStatus?: string;
+      readonly responseText?: string;
+      readonly serverResponseCode?: string;
+    };
+    const { endpoint } = this.#options;
+    if (error.code === 'ETHROTTLE') {
+      return new FerryError('THROTTLED', `${what}: ${where(endpoint)} asks for a pause`, { side: 'to' });
+    }
+    if (error.responseStatus === 'NO' || error.responseStatus === 'BAD') {
+      const code = error.serverResponseCode === undefined ? '' : ` [${error.serverResponseCode}]`;
+      const words = printable(`${error.responseStatus}${code} ${error.responseText ?? ''}`.trim());
+      return new FerryError('MAILBOX_REFUSED', `${what}: the server said ${words}`, { side: 'to', serverText: words });
+    }
+    if (error.code === 'ETIMEOUT') {
+      const text = `${what}: ${where(endpoint)} did not answer within ${duration(endpoint.timeouts.idle)}`;
+      return new FerryError('TIMEOUT', text, { side: 'to' });
+    }
+    if (client.isClosed || !client.usable) {
+      const bye = client.byeReason;
+      const why = bye === undefined ? '' : `: ${printable(bye)}`;
+      return new FerryError('CONNECTION_LOST', `${where(endpoint)} closed the connection${why}`, { side: 'to' });
+    }
+    return new FerryError('PROTOCOL_VIOLATION', `${what}: ${printable(error.message)}`, { side: 'to' });
+  }
+}

@@ -1,0 +1,419 @@
+import type { ListResponse } from 'imapflow';
+import type { Credentials } from '../../auth/credentials.js';
+import { asFerryError, FerryError, printable } from '../../errors.js';
+import type { SpecialUse } from '../../message/folder.js';
+import { type Endpoint, where } from '../../net/endpoint.js';
+import type {
+  AppendItem,
+  AppendResult,
+  DescribeRequest,
+  Destination,
+  DestinationFacts,
+  DestinationFeatures,
+  FolderPath,
+  Mailbox,
+  StoredMessage,
+  UidRange,
+} from '../destination.js';
+import { appendBatch } from './append-batch.js';
+import { isKeyword, isSendableFlag, literalModeOf, quoted } from './append-command.js';
+import { type ConnectOptions, connectImap } from './connect.js';
+import { Control } from './control.js';
+import { Lanes } from './lanes.js';
+import { listedName, type MailboxName, mailboxName, type NameRules } from './mailbox-name.js';
+import { PROFILES, type ProfileName, recogniseServer, type ServerProfile } from './profiles.js';
+import { describeSelected, expungeSelected, moveSelected, must, type Selected, select } from './selected.js';
+import { ImapSession } from './session.js';
+
+export interface ImapDestinationOptions {
+  readonly endpoint: Endpoint;
+  readonly credentials: Credentials;
+  /** Connections at most, the control connection included; at least 2 are used. */
+  readonly connections: number;
+  /** auto: recognised from what the server shows of itself. */
+  readonly profile: 'auto' | ProfileName;
+  /** COMPRESS=DEFLATE (RFC 4978) where offered. */
+  readonly compress: boolean;
+  /** require: open() refuses a server without UIDPLUS and a MOVE that can be trusted. */
+  readonly exactlyOnce: 'auto' | 'require' | 'off';
+  /** One line without secrets and mail at a time: alerts, ignored responses. */
+  readonly log?: (line: string) => void;
+}
+
+/** What open() learned; everything else needs it. */
+interface Opened {
+  readonly facts: DestinationFacts;
+  readonly capabilities: ReadonlyMap<string, boolean | number>;
+  readonly profile: ServerProfile;
+  readonly rules: NameRules & { readonly special: Map<SpecialUse, string> };
+}
+
+/** Mail into an IMAP server: a control connection of imapflow's, and sessions of our own for everything in bulk. */
+export class ImapDestination implements Destination {
+  readonly #options: ImapDestinationOptions;
+  readonly #connect: ConnectOptions;
+  readonly #control: Control;
+  readonly #lanes: Lanes;
+  #opened: Opened | null = null;
+  /** Wire names of mailboxes that can be opened, by path in config form. */
+  readonly #existing = new Map<string, MailboxName>();
+  readonly #ensuring = new Map<string, Promise<Mailbox>>();
+  /** Octets a mailbox takes for one message, by wire name. */
+  readonly #appendLimits = new Map<string, number>();
+
+  constructor(options: ImapDestinationOptions) {
+    this.#options = options;
+    const log = options.log ?? (() => undefined);
+    this.#connect = {
+      endpoint: { ...options.endpoint, side: 'to' },
+      credentials: options.credentials,
+      compress: options.compress,
+      log,
+    };
+    this.#control = new Control(this.#connect);
+    this.#lanes = new Lanes(Math.max(1, options.connections - 1), async signal => {
+      const { client } = await connectImap(this.#connect, signal);
+      return new ImapSession(client.unbind(), { timeouts: options.endpoint.timeouts, log });
+    });
+  }
+
+  async open(signal: AbortSignal): Promise<DestinationFacts> {
+    if (this.#opened !== null) return this.#opened.facts;
+    const { client, security } = await this.#control.connect(signal);
+    const capabilities = new Map(client.capabilities);
+    const profile = this.#profileOf({
+      greeting: client.greeting ?? '',
+      capabilities: new Set(capabilities.keys()),
+      idName: String(client.serverInfo?.name ?? ''),
+    });
+    const list = await this.#control.list(signal);
+    const rules = {
+      ...hierarchyOf(client.namespace, list),
+      refused: profile.refusedInNames,
+      maxOctets: profile.maxNameOctets,
+      maxPartOctets: profile.maxPartOctets,
+      special: specialOf(list, capabilities.has('SPECIAL-USE')),
+    };
+    for (const entry of list) {
+      if (!isOpenable(entry)) continue;
+      const name = listedName(entry.pathAsListed, rules);
+      this.#existing.set(name.path, name);
+    }
+    const facts: DestinationFacts = {
+      security,
+      server: [profile.name, printable(String(client.serverInfo?.version ?? ''), 40)].join(' ').trim(),
+      capabilities: [...capabilities.keys()].map(name => printable(name, 60)),
+      delimiter: rules.delimiter,
+      prefix: rules.prefix,
+      mailboxes: this.#existing.size,
+      notices: [],
+      quotaLeft: capabilities.has('QUOTA') ? await this.#control.quotaLeft(signal) : null,
+    };
+    this.#opened = { facts, capabilities, profile, rules };
+    this.#requireExactlyOnce();
+    return facts;
+  }
+
+  get features(): DestinationFeatures {
+    const { capabilities, profile } = this.#open;
+    const limit = capabilities.get('APPENDLIMIT');
+    const multiAppend = capabilities.has('MULTIAPPEND');
+    const sessions = Math.min(this.#lanes.limit, Math.max(1, profile.connections - 1));
+    return {
+      uidPlus: capabilities.has('UIDPLUS'),
+      move: capabilities.has('MOVE'),
+      trustsMove: profile.trustsMove,
+      multiAppend,
+      nonSyncLiterals: this.#literals === 'plus',
+      appendLimit: typeof limit === 'number' ? limit : profile.appendLimit,
+      batchMessages: profile.batchMessages,
+      // Two for each session: while one batch is stored the next is on its way.
+      lanes: sessions * 2,
+      octets: profile.octets,
+    };
+  }
+
+  exists(folder: FolderPath): boolean {
+    return this.#existing.has(this.pathOf(folder));
+  }
+
+  pathOf(folder: FolderPath): string {
+    return mailboxName(folder, this.#open.rules).path;
+  }
+
+  ensure(folder: FolderPath, signal: AbortSignal): Promise<Mailbox> {
+    const name = mailboxName(folder, this.#open.rules);
+    const under = this.#ensuring.get(name.path);
+    if (under !== undefined) return under;
+    const ensured = this.#ensure(folder, name, signal).finally(() => this.#ensuring.delete(name.path));
+    this.#ensuring.set(name.path, ensured);
+    return ensured;
+  }
+
+  storable(mailbox: Mailbox, wanted: readonly string[]) {
+    const { permanentFlags } = mailbox;
+    const permanent = permanentFlags === null ? null : new Set([...permanentFlags].map(flag => flag.toLowerCase()));
+    const stores = (flag: string) =>
+      isSendableFlag(flag) &&
+      (permanent === null || permanent.has(flag.toLowerCase()) || (isKeyword(flag) && permanent.has('\\*')));
+    return { kept: wanted.filter(stores), dropped: wanted.filter(flag => !stores(flag)) };
+  }
+
+  async append(mailbox: Mailbox, items: readonly AppendItem[], signal: AbortSignal): Promise<AppendResult> {
+    try {
+      const { session, release } = await this.#lanes.share(signal);
+      try {
+        return await appendBatch(session, {
+          mailbox: mailbox.wireName,
+          path: mailbox.path,
+          items,
+          literals: this.#literals,
+          multiAppend: this.features.multiAppend,
+          appendLimit: this.#appendLimits.get(mailbox.wireName) ?? this.features.appendLimit,
+          signal,
+        });
+      } finally {
+        release();
+      }
+    } catch (error) {
+      return { outcomes: items.map(() => ({ kind: 'notSent' })), trouble: asFerryError(error, 'to') };
+    }
+  }
+
+  async *describe(
+    mailbox: Mailbox,
+    uids: UidRange | readonly number[],
+    request: DescribeRequest,
+    signal: AbortSignal,
+  ): AsyncGenerator<StoredMessage> {
+    const { session, release } = await this.#lanes.alone(signal);
+    try {
+      const { messages } = await this.#select(session, mailbox, 'EXAMINE', signal);
+      if (messages > 0) yield* describeSelected(session, uids, request, signal);
+    } finally {
+      release();
+    }
+  }
+
+  async status(mailbox: Mailbox, signal: AbortSignal) {
+    return this.#alone(signal, async session => {
+      const { uidValidity, uidNext, messages } = await select(session, mailbox.wireName, 'EXAMINE', signal);
+      return { uidValidity, uidNext: uidNext ?? mailbox.uidNext, messages };
+    });
+  }
+
+  async move(from: Mailbox, uids: readonly number[], to: Mailbox, signal: AbortSignal) {
+    if (!this.#open.capabilities.has('MOVE')) throw missing('MOVE');
+    if (uids.length === 0) return new Map<number, number>();
+    return this.#alone(signal, async session => {
+      await this.#select(session, from, 'SELECT', signal);
+      return moveSelected(session, uids, to.wireName, signal);
+    });
+  }
+
+  async expunge(mailbox: Mailbox, uids: readonly number[], signal: AbortSignal): Promise<void> {
+    if (!this.#open.capabilities.has('UIDPLUS')) throw missing('UIDPLUS');
+    if (uids.length === 0) return;
+    await this.#alone(signal, async session => {
+      await this.#select(session, mailbox, 'SELECT', signal);
+      await expungeSelected(session, uids, signal);
+    });
+  }
+
+  async removeIfEmpty(mailbox: Mailbox, signal: AbortSignal): Promise<boolean> {
+    const name = this.#existing.get(mailbox.path);
+    if (name === undefined) return true;
+    const { messages } = await this.status(mailbox, signal);
+    if (messages > 0) return false;
+    await this.#control.delete(name.unicode, signal);
+    this.#existing.delete(mailbox.path);
+    return true;
+  }
+
+  async close(): Promise<void> {
+    this.#opened = null;
+    await Promise.allSettled([this.#lanes.close(), this.#control.close()]);
+  }
+
+  get #open(): Opened {
+    if (this.#opened === null) throw new FerryError('BUG', 'the destination is not open', { side: 'to' });
+    return this.#opened;
+  }
+
+  get #literals() {
+    return literalModeOf(new Set(this.#open.capabilities.keys()));
+  }
+
+  #profileOf(traits: { greeting: string; capabilities: ReadonlySet<string>; idName: string }): ServerProfile {
+    const { profile, endpoint } = this.#options;
+    return PROFILES[profile === 'auto' ? recogniseServer({ ...traits, host: endpoint.host }) : profile];
+  }
+
+  #requireExactlyOnce(): void {
+    if (this.#options.exactlyOnce !== 'require') return;
+    const { uidPlus, move, trustsMove } = this.features;
+    if (uidPlus && move && trustsMove) return;
+    const lacking = [
+      ...(uidPlus ? [] : ['UIDPLUS']),
+      ...(move ? (trustsMove ? [] : ['a MOVE known to be safe']) : ['MOVE']),
+    ];
+    this.#opened = null;
+    throw new FerryError('CAPABILITY_MISSING', `${where(this.#options.endpoint)} lacks ${lacking.join(' and ')}`, {
+      side: 'to',
+      hint: 'Use exactlyOnce: auto, or name the profile of this server if MOVE can be trusted.',
+    });
+  }
+
+  async #ensure(folder: FolderPath, name: MailboxName, signal: AbortSignal): Promise<Mailbox> {
+    let existing = this.#existing.get(name.path);
+    let created = false;
+    if (existing === undefined) {
+      await this.#createSpecial(folder, signal);
+      created = await this.#refusedAs(name, this.#control.create(name.unicode, signal));
+      existing = name;
+    }
+    let opened = await this.#control.openMailbox(existing.unicode, signal).catch(asFerryError);
+    if (created && (opened instanceof FerryError || !opened.listed)) {
+      existing = (await this.#createdAs(name, signal)) ?? name;
+      opened = await this.#control.openMailbox(existing.unicode, signal).catch(asFerryError);
+    }
+    if (opened instanceof FerryError) throw refusedName(name, opened);
+    this.#existing.set(name.path, existing);
+    await this.#learnAppendLimit(existing.wire, opened.appendLimit, signal);
+    return {
+      path: name.path,
+      wireName: existing.wire,
+      uidValidity: opened.uidValidity,
+      uidNext: opened.uidNext,
+      messages: opened.messages,
+      created,
+      permanentFlags: opened.permanentFlags,
+    };
+  }
+
+  /** The mailbox with the attribute the template asks for, where the server has none and lets us make one (RFC 6154). */
+  async #createSpecial({ special, parts }: FolderPath, signal: AbortSignal): Promise<void> {
+    const { capabilities, rules } = this.#open;
+    if (special === undefined || rules.special.has(special) || !capabilities.has('CREATE-SPECIAL-USE')) return;
+    const top = mailboxName({ parts: parts.slice(0, 1) }, rules);
+    if (this.#existing.has(top.path)) return;
+    const use = `\\${special.charAt(0).toUpperCase()}${special.slice(1)}`;
+    await this.#alone(signal, session => must(session, `CREATE ${quoted(top.wire)} (USE (${use}))`, signal)).then(
+      async () => {
+        await this.#control.subscribe(top.unicode, signal);
+        rules.special.set(special, top.wire);
+        this.#existing.set(top.path, top);
+      },
+      // Some servers allow only attributes they chose themselves; the plain CREATE that follows still stands.
+      (error: unknown) => this.#connect.log(`CREATE with ${use}: ${asFerryError(error).message}`),
+    );
+  }
+
+  /** Under which name the server made a mailbox it does not list by the name we gave; null: by none. */
+  async #createdAs(name: MailboxName, signal: AbortSignal): Promise<MailboxName | null> {
+    const known = new Set([...this.#existing.values()].map(({ wire }) => wire));
+    const names = (await this.#control.list(signal)).filter(isOpenable).map(entry => entry.pathAsListed);
+    if (names.includes(name.wire)) return name;
+    const [only, ...more] = names.filter(wire => !known.has(wire));
+    if (only === undefined || more.length > 0) return null;
+    this.#connect.log(`"${printable(name.path)}" was created as "${printable(only)}"`);
+    return listedName(only, this.#open.rules);
+  }
+
+  async #learnAppendLimit(wire: string, selected: number | null, signal: AbortSignal): Promise<void> {
+    const announced = this.#open.capabilities.get('APPENDLIMIT');
+    let limit = selected;
+    if (limit === null && announced === true) {
+      await this.#alone(signal, session =>
+        must(session, `STATUS ${quoted(wire)} (APPENDLIMIT)`, signal, {
+          literalStart: () => undefined,
+          literalData: () => undefined,
+          response: text => {
+            const value = /^\* STATUS .*\(APPENDLIMIT (\d{1,15})\)$/i.exec(text)?.[1];
+            if (value !== undefined) limit = Number(value);
+          },
+        }),
+      );
+    }
+    if (limit !== null) this.#appendLimits.set(wire, limit);
+  }
+
+  async #refusedAs<T>(name: MailboxName, work: Promise<T>): Promise<T> {
+    try {
+      return await work;
+    } catch (error) {
+      throw error instanceof FerryError ? refusedName(name, error) : error;
+    }
+  }
+
+  async #alone<T>(signal: AbortSignal, work: (session: ImapSession) => Promise<T>): Promise<T> {
+    const { session, release } = await this.#lanes.alone(signal);
+    try {
+      return await work(session);
+    } finally {
+      release();
+    }
+  }
+
+  /** UIDs mean something only under the UIDVALIDITY they were given. */
+  async #select(
+    session: ImapSession,
+    mailbox: Mailbox,
+    how: 'SELECT' | 'EXAMINE',
+    signal: AbortSignal,
+  ): Promise<Selected> {
+    const selected = await select(session, mailbox.wireName, how, signal);
+    if (selected.uidValidity === mailbox.uidValidity) return selected;
+    const text = `"${printable(mailbox.path)}": UIDVALIDITY was ${mailbox.uidValidity} and is ${selected.uidValidity}`;
+    throw new FerryError('UIDVALIDITY_CHANGED', text, { side: 'to' });
+  }
+}
+
+function hierarchyOf(
+  namespace: { readonly prefix: string; readonly delimiter: string | null | undefined } | undefined,
+  list: readonly ListResponse[],
+): Pick<NameRules, 'prefix' | 'delimiter'> {
+  // LIST shows the delimiter that is really used; NAMESPACE may be refused or say NIL.
+  const listed = list.find(entry => entry.path === 'INBOX')?.delimiter || list[0]?.delimiter || null;
+  if (namespace === undefined) return { prefix: '', delimiter: listed };
+  if (namespace.prefix !== '') return { prefix: namespace.prefix, delimiter: namespace.delimiter || null };
+  return { prefix: '', delimiter: listed ?? (namespace.delimiter || null) };
+}
+
+const SPECIAL = new Map<string, SpecialUse>([
+  ['\\Archive', 'archive'],
+  ['\\Sent', 'sent'],
+  ['\\Junk', 'junk'],
+  ['\\Trash', 'trash'],
+  ['\\Drafts', 'drafts'],
+  ['\\All', 'all'],
+  ['\\Flagged', 'flagged'],
+]);
+
+/** Attributes where the server has them; names it is known by where it cannot have any. */
+function specialOf(list: readonly ListResponse[], supported: boolean): Map<SpecialUse, string> {
+  const special = new Map<SpecialUse, string>();
+  for (const entry of list) {
+    const use = SPECIAL.get(entry.specialUse ?? '');
+    if (use === undefined || (supported && entry.specialUseSource !== 'extension')) continue;
+    if (isOpenable(entry)) special.set(use, entry.pathAsListed);
+  }
+  return special;
+}
+
+function isOpenable({ flags }: ListResponse): boolean {
+  return ![...flags].some(flag => /^\\(?:noselect|nonexistent)$/i.test(flag));
+}
+
+function refusedName(name: MailboxName, error: FerryError): FerryError {
+  if (error.code !== 'MAILBOX_REFUSED') return error;
+  return new FerryError('MAILBOX_REFUSED', `folder "${printable(name.path)}": ${error.message}`, {
+    side: 'to',
+    ...(error.serverText === undefined ? {} : { serverText: error.serverText }),
+    cause: error,
+  });
+}
+
+function missing(capability: string): FerryError {
+  return new FerryError('CAPABILITY_MISSING', `the server has no ${capability}`, { side: 'to' });
+}
