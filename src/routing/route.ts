@@ -99,7 +99,8 @@ export function compileRouting(config: RoutingConfig): Routing {
 function compileRule(rule: RuleConfig, index: number, source: SourceKind): Rule {
   const conditions = compileConditions(rule.when);
   const present = new Set(conditions.flatMap(condition => condition.present));
-  const name = `rule ${index + 1} (${conditions.map(condition => condition.text).join(', ')})`;
+  const asked = conditions.map(condition => condition.text).join(', ');
+  const name = `rule ${index + 1}${asked === '' ? '' : ` (${asked})`}`;
   if ('skip' in rule) return { name, conditions, action: { skip: rule.skip } };
   return { name, conditions, action: { folder: compileTemplate(rule.folder, { source, present }) } };
 }

@@ -1,0 +1,213 @@
+import { describe, expect, test } from 'vitest';
+import type { SourceHints } from '../../src/message/facts.js';
+import type { RouteContext } from '../../src/routing/message-view.js';
+import { compileRouting, type RuleConfig } from '../../src/routing/route.js';
+import type { RuleConditions } from '../../src/routing/rule.js';
+import { factsOf, ORDINARY } from './facts.js';
+
+const routing = (rules: readonly RuleConfig[], folder = 'Rest') =>
+  compileRouting({ account: 'alice', source: 'pop.example.org', kind: 'mbox', folder, rules });
+
+function matches(
+  when: RuleConditions,
+  header = ORDINARY,
+  hints: SourceHints = {},
+  context: RouteContext = {},
+): boolean {
+  const route = routing([{ when, folder: 'Hit' }]).route(factsOf(header, hints), context);
+  return route.kind === 'deliver' && route.folders[0]?.parts[0] === 'Hit';
+}
+
+describe('conditions', () => {
+  test.each<[string, RuleConditions, boolean]>([
+    ['from by address', { from: ['*@mail.example.org'] }, true],
+    ['from by name', { from: ['ann <*'] }, true],
+    ['from elsewhere', { from: ['*@example.org'] }, false],
+    ['lists of patterns are alternatives', { from: ['x@y', 'ANN@mail.*'] }, true],
+    ['any address of to', { to: ['c@example.com'] }, true],
+    ['a missing field matches nothing', { cc: ['*'] }, false],
+    ['subject', { subject: ['hell?'] }, true],
+    ['subject by regular expression', { subject: [{ regex: '^Hel+o$' }] }, true],
+    ['no list', { listId: ['*'] }, false],
+    ['any header, whatever its case', { header: { SUBJECT: ['hello'] } }, true],
+    ['a header that is missing', { header: { 'X-Spam': ['*'] } }, false],
+    ['all conditions must hold', { subject: ['hello'], from: ['nobody'] }, false],
+    ['all conditions hold', { subject: ['hello'], from: ['ann@*'] }, true],
+    ['source', { source: ['pop.*'] }, true],
+    ['account', { account: ['bob'] }, false],
+    ['since is inclusive', { since: 880127706 }, true],
+    ['since', { since: 880127707 }, false],
+    ['before is exclusive', { before: 880127706 }, false],
+    ['before', { before: 880127707 }, true],
+    ['no condition at all', {}, true],
+  ])('%s', (_, when, expected) => expect(matches(when)).toBe(expected));
+
+  test('a display name that looks like an address does not pass for one', () => {
+    expect(matches({ from: ['*@bank.example'] }, 'From: "x@bank.example" <evil@example.org>\r\n')).toBe(false);
+  });
+
+  test('sizes count the octets read, or those announced where only the header was', () => {
+    const size = factsOf(ORDINARY).digest.size;
+    expect(matches({ minSize: size, maxSize: size })).toBe(true);
+    expect(matches({ minSize: size + 1 })).toBe(false);
+    expect(matches({ maxSize: size - 1 })).toBe(false);
+    expect(matches({ minSize: 5_000_000 }, ORDINARY, {}, { size: 6_000_000 })).toBe(true);
+  });
+
+  test('flags are named with or without a backslash', () => {
+    const hints = { statusFields: true };
+    const header = 'Status: RO\r\nX-Keywords: $Work\r\n';
+    expect(matches({ flag: ['seen'] }, header, hints)).toBe(true);
+    expect(matches({ flag: ['\\Seen'] }, header, hints)).toBe(true);
+    expect(matches({ flag: ['$work'] }, header, hints)).toBe(true);
+    expect(matches({ flag: ['flagged'] }, header, hints)).toBe(false);
+  });
+
+  test('path is the folder in the source', () => {
+    expect(matches({ path: ['projects/*'] }, '', { path: ['Projects', 'Radio'] })).toBe(true);
+    expect(matches({ path: ['radio'] }, '', { path: ['Projects', 'Radio'] })).toBe(false);
+  });
+
+  test('mail without a date is in no range of dates', () => {
+    expect(matches({ since: 0 }, '')).toBe(false);
+    expect(matches({ before: 4e9 }, '')).toBe(false);
+  });
+
+  test('any label of a message counts', () => {
+    expect(matches({ label: ['sent'] }, '', { labels: ['Work', 'Sent'] })).toBe(true);
+    expect(matches({ label: ['sent'] }, '', { labels: ['Work'] })).toBe(false);
+  });
+});
+
+describe('rules', () => {
+  const rules: RuleConfig[] = [
+    { when: { subject: [{ regex: '^\\[spam\\]' }] }, skip: 'spam' },
+    { when: { from: ['*@bank.example'] }, folder: 'Finance/{year}' },
+    { when: { from: ['ann@*'] }, folder: 'Friends' },
+    { when: { from: ['*'] }, folder: 'Others' },
+  ];
+
+  test('the first match wins', () => {
+    const { route } = routing(rules);
+    expect(route(factsOf(ORDINARY))).toEqual({
+      kind: 'deliver',
+      folders: [{ parts: ['Friends'] }],
+      flags: [],
+      rule: 'rule 3 (from "ann@*")',
+    });
+    expect(route(factsOf('From: x@y.example\r\n'))).toMatchObject({ folders: [{ parts: ['Others'] }] });
+    expect(route(factsOf('Subject: x\r\n'))).toMatchObject({ folders: [{ parts: ['Rest'] }], rule: 'folder' });
+  });
+
+  test('skip leaves the message out and says why', () => {
+    expect(routing(rules).route(factsOf('Subject: [spam] x\r\nFrom: ann@x\r\n'))).toEqual({
+      kind: 'skip',
+      reason: 'spam',
+      rule: 'rule 1 (subject /^\\[spam\\]/)',
+    });
+  });
+
+  test('an impossible folder name fails the message, naming rule, field and value', () => {
+    const { route } = routing([{ when: { subject: ['*'] }, folder: '{subject|none}' }]);
+    expect(route(factsOf('Subject: ..\r\n'))).toEqual({
+      kind: 'failed',
+      failure: {
+        code: 'MAILBOX_NAME_ILLEGAL',
+        text: 'rule 1 (subject "*"): the folder name ".." is impossible: it means another folder ({subject} = "..")',
+      },
+    });
+  });
+
+  test('a bad template or regular expression in a rule is refused when loaded', () => {
+    expect(() => routing([{ when: {}, folder: '{yeer}' }])).toThrow(
+      expect.objectContaining({ code: 'TEMPLATE_INVALID' }),
+    );
+    expect(() => routing([{ when: { to: [{ regex: '(' }] }, skip: 'x' }])).toThrow(
+      expect.objectContaining({ code: 'CONFIG_INVALID' }),
+    );
+  });
+});
+
+describe('labels', () => {
+  const labels = [{ label: 'Work/Clients' }, { label: 'Sent', special: 'sent' as const }];
+  const facts = factsOf(ORDINARY, { labels: ['Work/Clients', 'Sent'] });
+
+  test('each label asked for gives a copy', () => {
+    expect(routing([], 'Archive/{label|All Mail}').route(facts, { labels, keywords: ['Starred'] })).toEqual({
+      kind: 'deliver',
+      folders: [{ parts: ['Archive', 'Work', 'Clients'] }, { parts: ['Archive', 'Sent'] }],
+      flags: ['Starred'],
+      rule: 'folder',
+    });
+  });
+
+  test('copies that meet in one folder are one copy', () => {
+    expect(routing([], 'Archive').route(facts, { labels })).toMatchObject({ folders: [{ parts: ['Archive'] }] });
+  });
+
+  test('with a copy for each label, a rule looks at the label of its copy', () => {
+    const { route } = routing([{ when: { label: ['Sent'] }, folder: '{special:sent}/{year}' }], '{label|All Mail}');
+    expect(route(facts, { labels })).toMatchObject({
+      folders: [{ parts: ['Work', 'Clients'] }, { parts: ['Sent', '1997'], special: 'sent' }],
+    });
+  });
+
+  test('with one copy, a rule looks at every label', () => {
+    const { route } = routing([{ when: { label: ['Sent'] }, folder: '{special:sent}' }], '{label|All Mail}');
+    expect(route(facts, { labels: [{ label: 'Work/Clients' }] })).toMatchObject({ folders: [{ special: 'sent' }] });
+  });
+
+  test('a skipped copy leaves the others; all skipped skip the message', () => {
+    const skip: RuleConfig = { when: { label: ['Sent'] }, skip: 'sent' };
+    expect(routing([skip], '{label|x}').route(facts, { labels })).toMatchObject({
+      folders: [{ parts: ['Work', 'Clients'] }],
+    });
+    expect(routing([{ when: {}, skip: 'all' }]).route(facts, { labels })).toMatchObject({
+      kind: 'skip',
+      reason: 'all',
+    });
+  });
+});
+
+describe('explaining', () => {
+  test('shows each rule up to the one that decided, with what it asked and what it found', () => {
+    const { explain } = routing([
+      { when: { listId: ['*'] }, folder: 'Lists/{listId}' },
+      { when: { from: ['*@bank.example', 'x'], minSize: 5 }, folder: 'Finance' },
+      { when: { subject: ['hello'], since: 0 }, folder: 'Greetings/{year}' },
+      { when: {}, folder: 'Never' },
+    ]);
+    expect(explain(factsOf(ORDINARY))).toEqual([
+      {
+        label: null,
+        steps: [
+          { rule: 'rule 1', matched: false, because: 'listId "*": has nothing' },
+          {
+            rule: 'rule 2',
+            matched: false,
+            because: 'from "*@bank.example" or "x": has "Ann@Mail.Example.ORG", "Ann <Ann@Mail.Example.ORG>"',
+          },
+          {
+            rule: 'rule 3',
+            matched: true,
+            because: 'subject "hello": has "Hello"; since 1970-01-01T00:00:00Z: has 1997-11-21T15:55:06Z',
+          },
+        ],
+        template: 'Greetings/{year}',
+        route: {
+          kind: 'deliver',
+          folders: [{ parts: ['Greetings', '1997'] }],
+          flags: [],
+          rule: 'rule 3 (subject "hello", since 1970-01-01T00:00:00Z)',
+        },
+      },
+    ]);
+  });
+
+  test('control characters of strangers are shown as escapes', () => {
+    const { explain } = routing([{ when: { subject: ['x'] }, folder: 'X' }]);
+    expect(explain(factsOf('Subject: =?utf-8?Q?=1B[31m?=\r\n'))[0]?.steps[0]?.because).toBe(
+      'subject "x": has "\\x1b[31m"',
+    );
+  });
+});
