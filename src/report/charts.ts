@@ -1,5 +1,5 @@
 import { Markup } from './html-text.js';
-import { cut, shown } from './safe-text.js';
+import { cut, displayWidth, shown } from './safe-text.js';
 
 export interface Bar {
   readonly label: string;
@@ -8,8 +8,10 @@ export interface Bar {
 
 export type DrawBars = (bars: readonly Bar[], direction: 'upright' | 'lying', unit: (n: number) => string) => Markup;
 
-const WIDTH = 480;
+const WIDTH = 420;
 const LABEL_COLUMNS = 24;
+/** Width of a column of the page's 12 px font, on the safe side: the library cannot measure it here. */
+const COLUMN = 7.2;
 
 /** Loads the chart library (it is large, so only when a page with charts is made) and returns what draws bars as SVG. */
 export async function loadCharts(): Promise<DrawBars> {
@@ -24,9 +26,12 @@ export async function loadCharts(): Promise<DrawBars> {
     const upright = direction === 'upright';
     const height = upright ? 240 : 40 + bars.length * 22;
     const chart = core.init(null, null, { renderer: 'svg', ssr: true, width: WIDTH, height });
+    const names = bars.map(bar => cut(shown(bar.label), LABEL_COLUMNS));
+    const beside = upright ? bars.map(bar => unit(bar.value)) : names;
+    const left = 12 + COLUMN * Math.max(4, ...beside.map(displayWidth));
     const labels = {
       type: 'category' as const,
-      data: bars.map(bar => cut(shown(bar.label), LABEL_COLUMNS)),
+      data: names,
       inverse: !upright,
       axisTick: { show: false },
       axisLabel: upright ? { hideOverlap: true } : { interval: 0 },
@@ -39,7 +44,7 @@ export async function loadCharts(): Promise<DrawBars> {
     };
     chart.setOption({
       animation: false,
-      grid: { left: 8, right: 24, top: 12, bottom: 8, outerBoundsMode: 'same', outerBoundsContain: 'axisLabel' },
+      grid: { left, right: 24, top: 12, bottom: 28, outerBoundsMode: 'none' },
       xAxis: upright ? labels : values,
       yAxis: upright ? values : labels,
       series: [{ type: 'bar', silent: true, barMaxWidth: 32, data: bars.map(bar => bar.value) }],

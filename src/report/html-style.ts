@@ -9,7 +9,7 @@ export const STYLE = `
     --bad: #ff9ba3; --bad-bg: #3d1418; --neutral: #a9c9f0; --neutral-bg: #142537; }
 }
 * { box-sizing: border-box; }
-body { margin: 0 auto; padding: 1.25rem; max-width: 72rem; background: var(--paper); color: var(--ink);
+body { margin: 0 auto; padding: 1.25rem; max-width: 80rem; background: var(--paper); color: var(--ink);
   font: 1rem/1.5 system-ui, sans-serif; overflow-wrap: anywhere; }
 h1 { font-size: 1.5rem; margin: 0; }
 h2 { font-size: 1.2rem; margin: 2rem 0 .5rem; }
@@ -26,15 +26,20 @@ a { color: var(--link); }
 .bad { color: var(--bad); background: var(--bad-bg); border-color: var(--bad); }
 .neutral { color: var(--neutral); background: var(--neutral-bg); border-color: var(--neutral); }
 .scroll { overflow-x: auto; border: 1px solid var(--line); border-radius: .5rem; }
-.scroll:focus-visible, button:focus-visible, input:focus-visible { outline: 3px solid var(--link); outline-offset: 1px; }
+.scroll:focus-visible, button:focus-visible, input:focus-visible, summary:focus-visible { outline: 3px solid var(--link); outline-offset: 1px; }
 table { border-collapse: collapse; width: 100%; font-size: .9rem; font-variant-numeric: tabular-nums; }
 caption { text-align: left; padding: .5rem .75rem; color: var(--soft); }
 th, td { padding: .4rem .75rem; text-align: left; vertical-align: top; border-top: 1px solid var(--line); }
 thead th { background: var(--band); white-space: nowrap; }
 tbody th { font-weight: 500; }
-th.n, td.n { text-align: right; white-space: nowrap; }
+th.n, td.n { text-align: right; white-space: nowrap; padding-inline: .5rem; }
+#table-accounts tbody th { min-width: 15rem; }
+td { white-space: nowrap; }
+td.text, td.name { white-space: normal; min-width: 10rem; }
 td.text { min-width: 16rem; }
-tbody th, td.name { min-width: 8rem; }
+tbody th { min-width: 12rem; }
+small { display: block; color: var(--soft); font-size: .85em; font-weight: 400; }
+summary { cursor: pointer; margin: .75rem 0 .25rem; }
 th button { all: unset; cursor: pointer; font-weight: 600; }
 th button::after { content: "\\2195"; padding-left: .3em; color: var(--soft); }
 th[aria-sort=ascending] button::after { content: "\\2191"; color: inherit; }
@@ -52,7 +57,8 @@ figure .bar { fill: var(--bar); }
 figure .rule { stroke: var(--line); }
 footer { margin-top: 2rem; padding-top: .75rem; border-top: 1px solid var(--line); font-size: .85rem; color: var(--soft); }
 [hidden] { display: none !important; }
-@media (max-width: 40rem) { body { padding: .75rem; } th, td { padding: .35rem .5rem; } }
+@media (max-width: 40rem) { body { padding: .75rem; } th, td { padding: .35rem .5rem; }
+  tbody th { min-width: 9rem; } td.text { min-width: 13rem; } td.name { min-width: 8rem; } }
 @media print {
   :root { color-scheme: light; --paper: #fff; --ink: #000; --soft: #444; --line: #999; --band: #eee; --bar: #555; }
   body { max-width: none; padding: 0; font-size: 10pt; }
@@ -62,6 +68,8 @@ footer { margin-top: 2rem; padding-top: .75rem; border-top: 1px solid var(--line
   thead { display: table-header-group; }
   tr, figure, .verdict { break-inside: avoid; }
   h2, h3 { break-after: avoid; }
-  td.text, tbody th, td.name { min-width: 0; }
+  table { font-size: 8pt; }
+  th, td { padding: .15rem .3rem; }
+  td.text, tbody th, #table-accounts tbody th, td.name { min-width: 6rem; }
 }
 `;

@@ -52,7 +52,8 @@ export async function renderHtml(result: RunResult, generator: string): Promise<
 <section class="verdict ${verdict.mood}" aria-label="Verdict">
 <p>${verdict.headline}</p>
 ${verdict.verification === null ? NOTHING : html`<p>${verdict.verification}</p>`}
-<p>Exit ${result.exitCode}: ${exitMeaning(result.exitCode)}. ${closingLine(totalsOfRun(result), result.dryRun)}.</p>
+<p>In messages: ${closingLine(totalsOfRun(result), result.dryRun)}.</p>
+<p>Exit ${result.exitCode}: ${exitMeaning(result.exitCode)}.</p>
 </section>
 ${steps.length === 0 ? NOTHING : html`<section aria-labelledby="next"><h2 id="next">Next steps</h2><ul>${steps.map(s => html`<li>${s}</li>`)}</ul></section>`}
 ${accountsSection(result)}
@@ -76,20 +77,26 @@ interface Column<Row> {
   readonly head: string;
   /** Numbers stand right and sort by value. */
   readonly number?: (row: Row) => number | null;
-  readonly cell: (row: Row) => string;
+  readonly cell: (row: Row) => string | Markup;
   /** Class of text cells: long text, or a name. */
   readonly kind?: 'text' | 'name';
 }
 
 /** A table that can be sorted, and filtered when it is long. The first column names the row. */
-function table<Row>(id: string, caption: string, columns: readonly Column<Row>[], all: readonly Row[]): Markup {
+function table<Row>(
+  id: string,
+  caption: string,
+  columns: readonly Column<Row>[],
+  all: readonly Row[],
+  filtering: 'filtered' | 'unfiltered' = 'filtered',
+): Markup {
   const rows = all.slice(0, MOST_ROWS);
   const more =
     all.length > rows.length
       ? html`<p class="soft">The first ${count(rows.length)} of ${count(all.length)}; the CSV report has them all.</p>`
       : NOTHING;
   const filter =
-    rows.length < 8
+    rows.length < 8 || filtering === 'unfiltered'
       ? NOTHING
       : html`<div class="filter" hidden><label>Filter <input type="search" data-table="${id}" autocomplete="off"></label> <output></output></div>`;
   const heads = columns.map(c =>
@@ -117,31 +124,38 @@ function numbers<Row>(head: string, value: (row: Row) => number): Column<Row> {
 function accountsSection(result: RunResult): Markup {
   const rows = result.accounts.map(account => ({ account, ...totalsOf(account) }));
   type Row = (typeof rows)[number];
-  const columns: Column<Row>[] = [
-    { head: 'Account', cell: r => r.account.name },
-    {
-      head: 'Result',
-      cell: r => (r.account.exitCode === 0 ? 'ok' : `exit ${r.account.exitCode}: ${exitMeaning(r.account.exitCode)}`),
-      kind: 'name',
-    },
-    numbers('Listed', r => r.listed),
-    numbers(result.dryRun ? 'Would copy' : 'Copied', r => r.copied),
+  const rare: Column<Row>[] = [
     numbers(result.dryRun ? 'Found there' : 'Adopted', r => r.adopted),
-    numbers('Known', r => r.known),
     numbers('Left out', r => r.leftOut),
     numbers('Refused', r => r.refused),
     numbers('In doubt', r => r.inDoubt),
     numbers('Not reached', r => r.left),
     numbers('Verified', r => r.verified),
+  ];
+  const columns: Column<Row>[] = [
+    { head: 'Account', cell: r => accountCell(r.account) },
+    { head: 'Exit', number: r => r.account.exitCode, cell: r => String(r.account.exitCode) },
+    numbers('Listed', r => r.listed),
+    numbers(result.dryRun ? 'Would copy' : 'Copied', r => r.copied),
+    numbers('Known', r => r.known),
+    ...rare.filter(column => rows.some(row => (column.number?.(row) ?? 0) > 0)),
     { head: 'Octets', number: r => r.bytes, cell: r => octets(r.bytes) },
     { head: 'Time', number: r => r.account.seconds, cell: r => duration(r.account.seconds) },
-    { head: 'From', cell: r => r.account.source ?? '', kind: 'name' },
-    { head: 'To', cell: r => r.account.destination ?? '', kind: 'name' },
   ];
   const caption = `${counted(rows.length, 'account')}, counted in messages`;
   return html`<section aria-labelledby="accounts"><h2 id="accounts">Accounts</h2>
 ${table('table-accounts', caption, columns, rows)}
 ${result.accounts.map(accountError)}</section>`;
+}
+
+/** Name, and in small print where mail came from and went, and what the exit code means. */
+function accountCell(account: AccountResult): Markup {
+  const lines = [
+    ...(account.source === undefined ? [] : [`from ${account.source}`]),
+    ...(account.destination === undefined ? [] : [`to ${account.destination}`]),
+    ...(account.exitCode === 0 ? [] : [exitMeaning(account.exitCode)]),
+  ];
+  return html`${account.name}${lines.map(text => html` <small>${text}</small>`)}`;
 }
 
 function accountError(account: AccountResult): Markup {
@@ -191,12 +205,13 @@ function troubles(account: AccountResult): Trouble[] {
 function troubleSection(result: RunResult): Markup {
   const rows = result.accounts.flatMap(troubles);
   if (rows.length === 0) return NOTHING;
+  const several = result.accounts.length > 1;
   const columns: Column<Trouble>[] = [
     { head: 'Message', cell: r => r.ref },
-    { head: 'Account', cell: r => r.account, kind: 'name' },
     { head: 'What', cell: r => r.kind },
     { head: 'Reason', cell: r => r.text, kind: 'text' },
     { head: 'Where', cell: r => r.where, kind: 'name' },
+    ...(several ? [{ head: 'Account', cell: (r: Trouble) => r.account, kind: 'name' as const }] : []),
     { head: 'Code', cell: r => r.code },
   ];
   return html`<section aria-labelledby="troubles"><h2 id="troubles">Messages to look at</h2>
@@ -204,7 +219,7 @@ ${table('table-troubles', counted(rows.length, 'message') + ' refused, in doubt 
 }
 
 function chart(caption: string, drawn: Markup): Markup {
-  return html`<figure role="group" aria-label="${caption}, as a chart"><figcaption>${caption}</figcaption>${drawn}</figure>`;
+  return html`<figure><figcaption>${caption}</figcaption>${drawn}</figure>`;
 }
 
 function yearsSection(result: RunResult, draw: DrawBars): Markup {
@@ -222,8 +237,8 @@ function yearsSection(result: RunResult, draw: DrawBars): Markup {
 ${chart('Messages per year', draw(messages, 'upright', count))}
 ${chart('Octets per year', draw(sizes, 'upright', octets))}
 </div>
-<h3>Figures by year</h3>
-${table('table-years', 'Messages and octets by year of the internal date', columns, rows)}</section>`;
+<details><summary>Figures by year</summary>
+${table('table-years', 'Messages and octets by year of the internal date', columns, rows, 'unfiltered')}</details></section>`;
 }
 
 function foldersSection(result: RunResult, draw: DrawBars): Markup {

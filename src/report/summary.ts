@@ -178,14 +178,16 @@ function dryVerdict(result: RunResult, totals: Totals): Verdict {
 }
 
 function headlineOf(result: RunResult, totals: Totals): Pick<Verdict, 'mood' | 'headline'> {
-  const broken = result.accounts.filter(a => a.error !== null).length;
+  const broken = result.accounts.filter(a => a.error !== null);
   const open = totals.refused + totals.inDoubt;
   const arrived = totals.copied + totals.adopted + totals.known;
-  if (broken > 0) {
+  if (broken.length > 0) {
+    const reasons = [...new Set(broken.map(a => exitMeaning(a.exitCode)))];
+    const why = reasons.length > 2 ? 'for several reasons' : reasons.join('; ');
     const rest = open > 0 ? ` ${counted(open, 'message')} refused or in doubt.` : '';
     return {
       mood: 'bad',
-      headline: `${counted(broken, 'account')} of ${count(result.accounts.length)} ended early: ${exitMeaning(result.exitCode)}.${rest}`,
+      headline: `${counted(broken.length, 'account')} of ${count(result.accounts.length)} ended early: ${why}.${rest}`,
     };
   }
   if (open > 0) {
