@@ -55,6 +55,8 @@ export interface AccountJob {
   readonly remove: RemovePolicy;
   readonly exactlyOnce: ExactlyOnce;
   readonly staging: FolderPath;
+  /** Milliseconds from an attempt after which a copy that is not there will not appear (a frozen server may commit late). */
+  readonly settleAfter: number;
   /** Facts of a message from one pass over its octets. */
   facts(octets: Iterable<Buffer>, hints: SourceHints): MessageFacts;
   route(facts: MessageFacts, ref: Ref): Route;
@@ -82,8 +84,6 @@ export interface LookContext {
   readonly stop: Stop;
   readonly clock: () => number;
   readonly throttle: Throttle;
-  /** Milliseconds from an attempt after which a copy that is not there will not appear (a frozen server may commit late). */
-  readonly settleAfter: number;
 }
 
 /** Shared by all accounts of a run. */

@@ -234,10 +234,10 @@ export class Carrying {
 
   /** Looks again, after the pause that lets a slow server commit. What is absent then is sent in the next pass. */
   async #settleLast(): Promise<void> {
-    const { account, clock, stop, settleAfter } = this.#run;
+    const { job, account, clock, stop } = this.#run;
     const records = account.unsettled();
     if (records.length === 0) return;
-    const wait = Math.max(...records.map(record => record.at)) + settleAfter - clock();
+    const wait = Math.max(...records.map(record => record.at)) + job.settleAfter - clock();
     if (wait > 0) await pause(wait, stop.graceful);
     await this.#settle(records);
   }

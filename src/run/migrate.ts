@@ -1,25 +1,35 @@
 import pLimit from 'p-limit';
+import type { FerryError } from '../errors.js';
+import type { AccountIdentity } from '../ledger/ledger.js';
 import type { AccountJob, LookContext, RunContext } from './account-job.js';
 import { migrateAccount } from './migrate-account.js';
 import { type PlanOptions, planAccount } from './plan-account.js';
 import { type AccountResult, overallExit, type RunResult } from './result.js';
+import { Tally } from './tally.js';
 
-/** Carries all accounts, so many at once, and records the run. One account's failure stops no other. */
+/** An account that could not even be set up, e.g. because its password could not be had. */
+export interface Unprepared {
+  readonly name: string;
+  readonly identity: AccountIdentity;
+  readonly error: FerryError;
+}
+
+export interface RunOptions {
+  /** Accounts worked on at once. */
+  readonly accountsAtOnce: number;
+  readonly unprepared: readonly Unprepared[];
+}
+
+/** Carries all accounts and records the run. One account's failure stops no other. */
 export async function migrate(
   jobs: readonly AccountJob[],
   context: RunContext,
-  options: { readonly accountsAtOnce: number },
+  options: RunOptions,
 ): Promise<RunResult> {
-  const { run, ledger, emit, clock } = context;
-  const startedAt = clock();
-  const started = performance.now();
-  emit({ type: 'run-started', run, dryRun: false, accounts: jobs.map(job => job.name) });
-  ledger.beginRun({ id: run, startedAt, options: { accounts: jobs.map(job => job.name) } });
-  const limit = pLimit(options.accountsAtOnce);
-  const accounts: AccountResult[] = await Promise.all(jobs.map(job => limit(() => migrateAccount(job, context))));
-  const result = resultOf(run, false, startedAt, started, accounts);
+  const { run, ledger, clock } = context;
+  ledger.beginRun({ id: run, startedAt: clock(), options: { accounts: jobs.map(job => job.name) } });
+  const result = await overAll(jobs, context, options, false, job => migrateAccount(job, context));
   ledger.endRun({ id: run, endedAt: clock(), exitCode: result.exitCode, result });
-  emit({ type: 'run-ended', result });
   return result;
 }
 
@@ -27,27 +37,33 @@ export async function migrate(
 export async function plan(
   jobs: readonly AccountJob[],
   context: LookContext,
-  options: { readonly accountsAtOnce: number } & PlanOptions,
+  options: RunOptions & PlanOptions,
+): Promise<RunResult> {
+  return await overAll(jobs, context, options, true, job => planAccount(job, context, options));
+}
+
+async function overAll(
+  jobs: readonly AccountJob[],
+  context: LookContext,
+  options: RunOptions,
+  dryRun: boolean,
+  work: (job: AccountJob) => Promise<AccountResult>,
 ): Promise<RunResult> {
   const { run, emit, clock } = context;
   const startedAt = clock();
   const started = performance.now();
-  emit({ type: 'run-started', run, dryRun: true, accounts: jobs.map(job => job.name) });
+  const names = [...jobs, ...options.unprepared].map(account => account.name);
+  emit({ type: 'run-started', run, dryRun, accounts: names });
   const limit = pLimit(options.accountsAtOnce);
-  const accounts = await Promise.all(jobs.map(job => limit(() => planAccount(job, context, options))));
-  const result = resultOf(run, true, startedAt, started, accounts);
-  emit({ type: 'run-ended', result });
-  return result;
-}
-
-function resultOf(
-  run: string,
-  dryRun: boolean,
-  startedAt: number,
-  started: number,
-  accounts: readonly AccountResult[],
-): RunResult {
-  return {
+  const accounts = await Promise.all(jobs.map(job => limit(() => work(job))));
+  for (const { name, identity, error } of options.unprepared) {
+    const tally = new Tally();
+    tally.error = error;
+    const result = { ...tally.result(name, 0), ...identity };
+    emit({ type: 'account-ended', account: name, result });
+    accounts.push(result);
+  }
+  const result: RunResult = {
     version: 1,
     run,
     dryRun,
@@ -56,6 +72,8 @@ function resultOf(
     seconds: Math.round(performance.now() - started) / 1000,
     accounts,
   };
+  emit({ type: 'run-ended', result });
+  return result;
 }
 
 /** e.g. r20261123-0915-ab. @param random 0 <= random < 1 */

@@ -31,7 +31,7 @@ export async function settle(run: AccountRun, records: readonly DeliveryRecord[]
       if (copy !== undefined) {
         found.push(record);
         outcomes.push(outcomeOf(record, { state: 'done', how: 'found', ...copy }));
-      } else if (run.clock() - record.at >= run.settleAfter) {
+      } else if (run.clock() - record.at >= run.job.settleAfter) {
         absent.push(record);
         outcomes.push(outcomeOf(record, { state: 'notSent' }));
       } else open.push(record);

@@ -1,0 +1,24 @@
+import { resolve } from 'node:path';
+import type { AccountConfig, Config } from '../config/config.js';
+import { FerryError, printable } from '../errors.js';
+
+/** The accounts named, in the order of the configuration; all if none is named. @throws USAGE for a name that is not there */
+export function chosenAccounts(config: Config, names: readonly string[]): readonly AccountConfig[] {
+  const known = new Set(config.accounts.map(account => account.name));
+  const unknown = names.filter(name => !known.has(name));
+  if (unknown.length > 0) {
+    throw new FerryError(
+      'USAGE',
+      `no account ${unknown.map(name => printable(name)).join(', ')} in ${config.file ?? 'the configuration'}`,
+      {
+        hint: `It has: ${[...known].map(name => printable(name)).join(', ')}.`,
+      },
+    );
+  }
+  return names.length === 0 ? config.accounts : config.accounts.filter(account => names.includes(account.name));
+}
+
+/** The state file: --state, else what the configuration says. */
+export function stateFile(config: Config, flag: string | undefined): string {
+  return flag === undefined ? config.state : resolve(flag);
+}

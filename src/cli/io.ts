@@ -1,0 +1,63 @@
+import { FerryError } from '../errors.js';
+
+/** What a command prints. Results go to stdout, everything else to stderr. */
+export function out(text: string): void {
+  process.stdout.write(text.endsWith('\n') ? text : `${text}\n`);
+}
+
+export function err(text: string): void {
+  process.stderr.write(text.endsWith('\n') ? text : `${text}\n`);
+}
+
+/** One error as people read it: what, the server's words, what to do. */
+export function errorText(error: FerryError): string {
+  const words =
+    error.serverText === undefined || error.message.includes(error.serverText) ? '' : `: ${error.serverText}`;
+  return `mailferry: ${error.message}${words}\n  ${error.hint}\n`;
+}
+
+/** Asks for a password without showing it. @throws FerryError SECRET_UNAVAILABLE without a terminal */
+export function askPassword(prompt: string): Promise<string> {
+  const { stdin, stderr } = process;
+  if (!stdin.isTTY) {
+    throw new FerryError('SECRET_UNAVAILABLE', `no terminal to ask for the ${prompt}`, {
+      hint: 'Set MAILFERRY_FROM_PASSWORD and MAILFERRY_TO_PASSWORD.',
+    });
+  }
+  stderr.write(`${prompt}: `);
+  return new Promise((resolve, reject) => {
+    let typed = '';
+    stdin.setRawMode(true);
+    stdin.setEncoding('utf8');
+    stdin.resume();
+    const end = (finish: () => void) => {
+      stdin.off('data', onData);
+      stdin.setRawMode(false);
+      stdin.pause();
+      stderr.write('\n');
+      finish();
+    };
+    const onData = (chunk: string) => {
+      for (const c of chunk) {
+        if (c === '\r' || c === '\n') return end(() => resolve(typed));
+        if (c === '\u0003' || c === '\u0004')
+          return end(() => reject(new FerryError('INTERRUPTED', 'stopped at the password prompt')));
+        if (c === '\u007f' || c === '\b') typed = [...typed].slice(0, -1).join('');
+        else typed += c;
+      }
+    };
+    stdin.on('data', onData);
+  });
+}
+
+/** A yes from the person at the terminal; false without one. */
+export async function confirm(question: string): Promise<boolean> {
+  if (!process.stdin.isTTY) return false;
+  const { createInterface } = await import('node:readline/promises');
+  const lines = createInterface({ input: process.stdin, output: process.stderr });
+  try {
+    return /^y(es)?$/i.test((await lines.question(`${question} [y/N] `)).trim());
+  } finally {
+    lines.close();
+  }
+}

@@ -1,0 +1,184 @@
+import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
+import { asFerryError } from '../errors.js';
+import { err, errorText } from './io.js';
+import { version } from './version.js';
+
+/** Options of the commands that read a configuration. */
+export interface ConfigFlags {
+  readonly config: string;
+  readonly state?: string;
+}
+
+/** Options of migrate and plan. */
+export interface MigrateFlags extends ConfigFlags {
+  readonly from?: string;
+  readonly to?: string;
+  readonly folder?: string;
+  readonly dryRun?: boolean;
+  readonly full?: boolean;
+  readonly plan?: string;
+  readonly output?: string;
+  readonly limit?: number;
+  readonly since?: string;
+  readonly before?: string;
+  readonly report?: string;
+  readonly json?: boolean;
+  readonly events?: string;
+  readonly quiet?: boolean;
+  readonly verbose?: boolean;
+  readonly color: boolean;
+  readonly adopt: boolean;
+  readonly retryFailed?: boolean;
+  readonly saveFailed?: string;
+  readonly yes?: boolean;
+}
+
+/**
+ * Parses the command line and runs one command. Commands are imported when they run, so that --help and a failing
+ * command line start fast.
+ * @returns the exit code
+ */
+export async function runCli(argv: readonly string[]): Promise<number> {
+  let exitCode = 0;
+  const program = buildProgram(code => {
+    exitCode = code;
+  });
+  try {
+    await program.parseAsync(argv, { from: 'user' });
+    return exitCode;
+  } catch (thrown) {
+    if (thrown instanceof CommanderError) return thrown.exitCode === 0 ? 0 : 64;
+    const error = asFerryError(thrown);
+    err(errorText(error));
+    if (error.code === 'BUG' && error.cause instanceof Error) err(error.cause.stack ?? '');
+    return error.exit;
+  }
+}
+
+function buildProgram(done: (exitCode: number) => void): Command {
+  const program = new Command('mailferry');
+  program
+    .description(
+      'Carries every message out of POP3 servers and old mailbox files into IMAP folders: byte for byte, once, and proves it.',
+    )
+    .version(version())
+    .exitOverride()
+    .showHelpAfterError('(mailferry --help shows what there is)')
+    .configureOutput({ writeErr: err })
+    .addHelpText('after', HELP_AFTER);
+
+  for (const command of [
+    runOptions(program.command('migrate').alias('sync'), true)
+      .description('carry what is new from every account, or from those named; the second run carries nothing twice')
+      .option('--dry-run', 'say what would happen and change nothing (same as plan)')
+      .option('--full', 'with --dry-run: read bodies too, so that every figure is known'),
+    runOptions(program.command('plan'), true)
+      .description('dry run: what a migration would do; nothing is written anywhere')
+      .option('--full', 'read bodies too, so that every figure is known')
+      .addOption(new Option('-o, --output <FILE>', 'write the plan to FILE (.json .txt .csv .html)')),
+  ]) {
+    command.action(async (accounts: string[], flags: MigrateFlags) => {
+      const { migrateCommand } = await import('./migrate.js');
+      done(await migrateCommand(accounts, { ...flags, dryRun: flags.dryRun === true || command.name() === 'plan' }));
+    });
+  }
+
+  configOption(program.command('check'))
+    .description('log in at both ends of every account and show what is there; nothing is changed')
+    .argument('[ACCOUNT...]', 'accounts of the configuration; all if none is named')
+    .option('--json', 'print JSON')
+    .action(async (accounts: string[], flags: ConfigFlags & { json?: boolean }) => {
+      const { checkCommand } = await import('./check.js');
+      done(await checkCommand(accounts, flags));
+    });
+
+  configOption(program.command('status'))
+    .description('what the state file says of every account; asks no server')
+    .argument('[ACCOUNT...]', 'accounts to show; all if none is named')
+    .option('--json', 'print JSON')
+    .action(async (accounts: string[], flags: ConfigFlags & { json?: boolean }) => {
+      const { statusCommand } = await import('./status.js');
+      done(statusCommand(accounts, flags));
+    });
+
+  configOption(program.command('report'))
+    .description('the report of a run, from the state file alone')
+    .argument('[RUN]', 'a run such as r20261123-0915-ab; the last one if none is named')
+    .addOption(new Option('-o, --output <FILE>', 'write it to FILE (.txt .json .csv .html)'))
+    .action(async (run: string | undefined, flags: ConfigFlags & { output?: string }) => {
+      const { reportCommand } = await import('./report.js');
+      done(await reportCommand(run, flags));
+    });
+
+  configOption(program.command('forget'))
+    .description('forget all that is recorded of an account; mail at either end is left alone')
+    .argument('<ACCOUNT>', 'account name')
+    .option('--yes', 'do not ask')
+    .action(async (account: string, flags: ConfigFlags & { yes?: boolean }) => {
+      const { forgetCommand } = await import('./forget.js');
+      done(await forgetCommand(account, flags));
+    });
+
+  const config = program.command('config').description('help with the configuration file');
+  config
+    .command('sample')
+    .description('print a commented sample')
+    .action(async () => {
+      const { configCommand } = await import('./config.js');
+      done(configCommand('sample'));
+    });
+  config
+    .command('schema')
+    .description('print the JSON Schema, for editors')
+    .action(async () => {
+      const { configCommand } = await import('./config.js');
+      done(configCommand('schema'));
+    });
+  return program;
+}
+
+function configOption(command: Command): Command {
+  return command
+    .option('-c, --config <FILE>', 'configuration file', './mailferry.yaml')
+    .option('--state <PATH>', 'state file, instead of the one the configuration names');
+}
+
+function runOptions(command: Command, carries: boolean): Command {
+  configOption(command)
+    .argument('[ACCOUNT...]', 'accounts of the configuration; all if none is named')
+    .option('--report <FILE>', 'write the report to FILE (.txt .json .csv .html)')
+    .option('--json', 'print the result as JSON on stdout')
+    .option('--events <FILE>', 'write events as JSON lines; - is stderr, all else silent')
+    .option('--quiet', 'print nothing unless something failed')
+    .option('--verbose', 'also show what servers say')
+    .option('--no-color', 'no colours')
+    .option('--yes', 'do not ask');
+  if (!carries) return command;
+  return command
+    .option('--from <URL>', 'one-off: pop3s://USER@HOST, pop3://…, mbox:PATH or maildir:PATH')
+    .option('--to <URL>', 'one-off: imaps://USER@HOST or imap://…')
+    .option('--folder <TEMPLATE>', 'one-off: folder to file mail in, e.g. Archive/{year}')
+    .option('--limit <N>', 'carry at most N messages of each account', wholeNumber)
+    .option('--since <DATE>', 'only mail from this date on, e.g. 2010-01-01')
+    .option('--before <DATE>', 'only mail before this date')
+    .option('--no-adopt', 'append even where the folder holds the same mail already')
+    .option('--retry-failed', 'try again what was refused for good')
+    .option('--save-failed <DIR>', 'keep each message that was refused as an .eml file in DIR');
+}
+
+function wholeNumber(text: string): number {
+  if (!/^[1-9][0-9]{0,9}$/.test(text)) throw new InvalidArgumentError('Expected a whole number from 1 up.');
+  return Number(text);
+}
+
+const HELP_AFTER = `
+Two ways to start:
+  mailferry config sample > mailferry.yaml && chmod 600 mailferry.yaml     then edit it and run: mailferry check, mailferry migrate
+  mailferry migrate --from pop3s://me@old.example --to imaps://me@new.example --folder 'Archive/{year}'
+
+Passwords are never given on the command line: they are asked for, or read from MAILFERRY_FROM_PASSWORD and
+MAILFERRY_TO_PASSWORD, or from where the configuration says (env, file, command).
+
+Exit codes: 0 all done; 1 some messages were refused or are in doubt; 64 usage; 65 not a mailbox; 66 input not readable;
+69 server not reachable; 70 a fault in mailferry; 73 state file not writable; 75 try again later; 76 the server broke the
+protocol; 77 login refused; 78 configuration, permissions or TLS.`;

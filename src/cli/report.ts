@@ -1,0 +1,49 @@
+import { writeFileSync } from 'node:fs';
+import { loadConfig } from '../config/load.js';
+import { asFerryError, FerryError, printable } from '../errors.js';
+import { openLedgerReadOnly } from '../ledger/sqlite-ledger.js';
+import { renderReport, reportFormatOf } from '../report/report.js';
+import { recordedResult } from '../run/recorded-result.js';
+import { stateFile } from './accounts.js';
+import { out } from './io.js';
+import type { ConfigFlags } from './program.js';
+import { generator } from './version.js';
+
+/** The report of a run from the ledger alone, of a killed run too. */
+export async function reportCommand(
+  run: string | undefined,
+  flags: ConfigFlags & { readonly output?: string },
+): Promise<number> {
+  const format = flags.output === undefined ? 'text' : reportFormatOf(flags.output);
+  if (format === null)
+    throw new FerryError('USAGE', `${printable(flags.output ?? '')}: a report is .txt, .json, .csv or .html`);
+  const ledger = openLedgerReadOnly(stateFile(loadConfig(flags.config), flags.state));
+  try {
+    const record = run === undefined ? ledger.runs(1)[0] : ledger.run(run);
+    if (record === undefined || record === null) {
+      const known = ledger.runs(5).map(r => r.id);
+      throw new FerryError(
+        'USAGE',
+        run === undefined ? 'no run is recorded yet' : `no run ${printable(run)} is recorded`,
+        {
+          hint: known.length === 0 ? 'Run mailferry migrate first.' : `The last ones: ${known.join(', ')}.`,
+        },
+      );
+    }
+    const text = await renderReport(recordedResult(ledger, record), format, { generator: generator() });
+    if (flags.output === undefined) {
+      out(text);
+      return 0;
+    }
+    try {
+      writeFileSync(flags.output, text, { mode: 0o600 });
+    } catch (cause) {
+      throw new FerryError('REPORT_UNWRITABLE', `cannot write ${flags.output}: ${asFerryError(cause).message}`, {
+        cause,
+      });
+    }
+    return 0;
+  } finally {
+    ledger.close();
+  }
+}

@@ -1,0 +1,251 @@
+import { readFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import type { Credentials } from '../auth/credentials.js';
+import { BodyStore } from '../body/body-store.js';
+import { ByteBudget } from '../body/byte-budget.js';
+import type { AccountConfig, Config, ServerConfig, SourceConfig } from '../config/config.js';
+import { resolveSecret } from '../config/secrets.js';
+import { ImapDestination } from '../destination/imap/imap-destination.js';
+import { PROFILES, type ProfileName } from '../destination/imap/profiles.js';
+import { asFerryError, FerryError, printable, type Side } from '../errors.js';
+import type { AccountIdentity } from '../ledger/ledger.js';
+import { acquireAccountLock } from '../ledger/lock.js';
+import type { MessageFacts } from '../message/facts.js';
+import { readFacts } from '../message/read-facts.js';
+import type { Endpoint } from '../net/endpoint.js';
+import { compileRouting } from '../routing/route.js';
+import type { AccountJob, Filter } from '../run/account-job.js';
+import type { Unprepared } from '../run/migrate.js';
+import { Pop3Source } from '../sources/pop3/pop3-source.js';
+import type { Source } from '../sources/source.js';
+import { askPassword } from './io.js';
+import type { MigrateFlags } from './program.js';
+
+/** A message beyond this is refused: more octets than any mail server takes, fewer than fill a disk. */
+const MAX_MESSAGE_OCTETS = 4 * 1024 ** 3 - 1;
+/** A server process that was frozen with a whole message in its socket has committed it by then, or never will. */
+const SETTLE_AFTER_MS = 30_000;
+
+type JobFlags = Partial<Pick<MigrateFlags, 'adopt' | 'retryFailed' | 'limit' | 'since' | 'before'>> & {
+  readonly saved?: (label: string, octets: Iterable<Buffer>) => void;
+  readonly log?: (line: string) => void;
+};
+
+/** The only place that builds adapters: configuration in, jobs for the run out. */
+export async function buildJobs(
+  config: Config,
+  accounts: readonly AccountConfig[],
+  state: string,
+  flags: JobFlags,
+  signal: AbortSignal,
+): Promise<{ jobs: AccountJob[]; unprepared: Unprepared[] }> {
+  const budget = new ByteBudget(config.limits.buffers);
+  const built = await Promise.all(
+    accounts.map(async account => {
+      try {
+        return await buildJob(config, account, state, budget, flags, signal);
+      } catch (thrown) {
+        const error = asFerryError(thrown);
+        if (error.scope === 'run') throw error;
+        return { name: account.name, identity: identityOf(account), error };
+      }
+    }),
+  );
+  return {
+    jobs: built.flatMap(one => ('error' in one ? [] : [one])),
+    unprepared: built.flatMap(one => ('error' in one ? [one] : [])),
+  };
+}
+
+async function buildJob(
+  config: Config,
+  account: AccountConfig,
+  state: string,
+  budget: ByteBudget,
+  flags: JobFlags,
+  signal: AbortSignal,
+): Promise<AccountJob> {
+  const bodies = new BodyStore({ budget, directory: tmpdir(), spoolAbove: spoolAbove(config) });
+  const { to, from } = account;
+  const source = await buildSource(account, bodies, signal);
+  const destination = new ImapDestination({
+    endpoint: endpointOf(to, 'to'),
+    credentials: await credentialsOf(account.name, to, 'to', signal),
+    connections: connectionsOf(config, account),
+    profile: profileOf(to.profile),
+    compress: to.compress,
+    exactlyOnce: to.exactlyOnce,
+    ...(flags.log === undefined ? {} : { log: flags.log }),
+  });
+  const routing = compileRouting({
+    account: account.name,
+    source: sourceName(from),
+    kind: from.kind,
+    folder: account.folder ?? '',
+    rules: account.rules,
+  });
+  const now = Math.floor(Date.now() / 1000);
+  return {
+    name: account.name,
+    identity: identityOf(account),
+    source,
+    destination,
+    bodies,
+    filter: filterOf(account, flags),
+    duplicates: account.duplicates,
+    adopt: flags.adopt ?? true,
+    retryFailed: flags.retryFailed ?? false,
+    verify: account.verify,
+    remove: from.kind === 'pop3' ? from.delete : { kind: 'never' },
+    exactlyOnce: to.exactlyOnce,
+    staging: { parts: [to.staging] },
+    settleAfter: SETTLE_AFTER_MS,
+    facts: (octets, hints) => readFacts(octets, hints, { internalDateOrder: account.internalDate, now }),
+    route: (facts, ref) => routing.route(facts, ref.size === null ? {} : { size: ref.size }),
+    flagsWhenUnknown: facts => whenUnknown(account, facts, now),
+    unsafe: facts => unsafe(account, destination, facts),
+    ...(flags.saved === undefined ? {} : { saveFailed: flags.saved }),
+    lock: () => acquireAccountLock(state, account.name),
+  };
+}
+
+async function buildSource(account: AccountConfig, bodies: BodyStore, signal: AbortSignal): Promise<Source> {
+  const { from } = account;
+  switch (from.kind) {
+    case 'pop3':
+      return new Pop3Source({
+        endpoint: endpointOf(from, 'from'),
+        credentials: await credentialsOf(account.name, from, 'from', signal),
+        pipelining: from.pipelining,
+        bodies,
+        maxMessageOctets: MAX_MESSAGE_OCTETS,
+      });
+    case 'mbox':
+    case 'maildir':
+      throw new FerryError(
+        'NOT_SUPPORTED_YET',
+        `account ${printable(account.name)}: ${from.kind} sources are not supported yet`,
+      );
+  }
+}
+
+function endpointOf(server: ServerConfig, side: Side): Endpoint {
+  const { host, port, security, tls, proxy, timeouts, allowPlaintext } = server;
+  const pem = (path: string | null) => (path === null ? undefined : readPem(path));
+  const [ca, certificate, key] = [pem(tls.ca), pem(tls.certificate), pem(tls.key)];
+  return {
+    host,
+    port,
+    security,
+    tls: {
+      minVersion: tls.minVersion,
+      ...(tls.pins.length > 0 ? { pins: tls.pins } : {}),
+      ...(ca === undefined ? {} : { ca }),
+      ...(certificate === undefined ? {} : { certificate }),
+      ...(key === undefined ? {} : { key }),
+    },
+    timeouts,
+    side,
+    allowPlaintext,
+    ...(proxy === null ? {} : { proxy }),
+  };
+}
+
+function profileOf(name: string): 'auto' | ProfileName {
+  if (name === 'auto') return name;
+  const known = Object.values(PROFILES).find(profile => profile.name === name);
+  if (known === undefined) {
+    throw new FerryError('CONFIG_INVALID', `unknown server profile ${printable(name)}`, {
+      hint: `Known: auto, ${Object.keys(PROFILES).join(', ')}.`,
+    });
+  }
+  return known.name;
+}
+
+function readPem(path: string): Buffer {
+  try {
+    return readFileSync(path);
+  } catch (cause) {
+    throw new FerryError('CONFIG_INVALID', `cannot read ${printable(path)}: ${asFerryError(cause).message}`, { cause });
+  }
+}
+
+async function credentialsOf(
+  account: string,
+  server: ServerConfig,
+  side: Side,
+  signal: AbortSignal,
+): Promise<Credentials> {
+  const { user, authzid, login } = server;
+  if (login.kind === 'oauth')
+    throw new FerryError('NOT_SUPPORTED_YET', `account ${printable(account)}: oauth is not supported yet`);
+  const password = await resolveSecret(login.password, { account, side, prompt: text => askPassword(text) }, signal);
+  return { user, ...(authzid === null ? {} : { authzid }), secret: { kind: 'password', reveal: () => password } };
+}
+
+/** Connections of one account: its own limit, and its share of what one host is to see at once. */
+function connectionsOf(config: Config, account: AccountConfig): number {
+  const { connectionsPerAccount, connectionsPerHost, accounts } = config.limits;
+  const sameHost = config.accounts.filter(other => other.to.host === account.to.host).length;
+  const atOnce = Math.max(1, Math.min(sameHost, accounts));
+  return Math.max(2, Math.min(connectionsPerAccount, Math.floor(connectionsPerHost / atOnce)));
+}
+
+function spoolAbove(config: Config): number {
+  return Math.max(64 * 1024, Math.min(4 * 1024 * 1024, Math.floor(config.limits.buffers / 8)));
+}
+
+function identityOf({ from, to }: AccountConfig): AccountIdentity {
+  return { source: sourceName(from), destination: `imap://${to.user}@${to.host.toLowerCase()}` };
+}
+
+function sourceName(from: SourceConfig): string {
+  if (from.kind === 'pop3') return `pop3://${from.user}@${from.host.toLowerCase()}:${from.port}`;
+  return from.kind === 'mbox' ? `mbox:${from.paths.join(',')}` : `maildir:${from.path}`;
+}
+
+function filterOf({ filter }: AccountConfig, flags: JobFlags): Filter {
+  return {
+    ...filter,
+    since: flags.since === undefined ? filter.since : epochOf(flags.since, '--since'),
+    before: flags.before === undefined ? filter.before : epochOf(flags.before, '--before'),
+    limit: flags.limit ?? null,
+  };
+}
+
+function epochOf(text: string, flag: string): number {
+  const at = /^\d{4}-\d{2}-\d{2}$/.test(text) ? Date.parse(`${text}T00:00:00Z`) : Number.NaN;
+  if (Number.isNaN(at))
+    throw new FerryError('USAGE', `${flag}: expected a date such as 2010-01-31, got ${printable(text)}`);
+  return at / 1000;
+}
+
+function whenUnknown({ flags }: AccountConfig, facts: MessageFacts, now: number): readonly string[] {
+  const { whenUnknown: rule } = flags;
+  if (rule === 'seen') return ['\\Seen'];
+  if (rule === 'unseen') return [];
+  const epoch = facts.internalDate?.date.epoch;
+  return epoch !== undefined && epoch < now - rule.seenIfOlderThan / 1000 ? ['\\Seen'] : [];
+}
+
+function unsafe(
+  account: AccountConfig,
+  destination: ImapDestination,
+  facts: MessageFacts,
+): ReturnType<AccountJob['unsafe']> {
+  const fates = destination.features.octets;
+  if (fates === undefined) return null;
+  if (facts.hazards.nul && fates.nul !== 'kept' && account.unsafe.nul === 'refuse') {
+    return {
+      code: 'MESSAGE_UNSAFE',
+      text: `it holds NUL octets, which this server ${fates.nul === 'changed' ? 'changes' : 'refuses'} (unsafe.nul)`,
+    };
+  }
+  if (facts.hazards.eightBitHeader && fates.eightBitHeader !== 'kept' && account.unsafe.eightBitHeaders === 'refuse') {
+    return {
+      code: 'MESSAGE_UNSAFE',
+      text: `its header holds 8-bit octets, which this server ${fates.eightBitHeader === 'changed' ? 'changes' : 'refuses'} (unsafe.eightBitHeaders)`,
+    };
+  }
+  return null;
+}
