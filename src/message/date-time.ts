@@ -61,7 +61,7 @@ interface Parts {
 /**
  * Reads a date as mail has it, its parts in any order that is not ambiguous: RFC 5322 date-time with the obsolete forms
  * (two-digit years, zone names, comments, no day name, no seconds), asctime with or without a zone, ISO 8601, and the
- * usual damage (missing zone = UTC, impossible zone = UTC, no time = midnight). Linear; looks at 256 characters.
+ * usual damage (missing zone = UTC, impossible zone = UTC, no time = midnight, remarks after it). Linear; looks at 256 characters.
  * @returns null if it is no date, or none that exists (31 February)
  */
 export function parseDateTime(text: string): ZonedDate | null {
@@ -69,7 +69,8 @@ export function parseDateTime(text: string): ZonedDate | null {
   // Old mail has blanks around the colons of a time.
   const plain = withoutComments(text.slice(0, MAX_LENGTH)).replace(/[ \t]*:[ \t]*/g, ':');
   for (const token of tokens(plain)) {
-    if (!take(token, parts)) return null;
+    // What follows a whole date and time (a mangled zone, a remark) does not make it less of a date.
+    if (!take(token, parts)) return isWhole(parts) ? assemble(parts) : null;
   }
   return assemble(parts);
 }
@@ -186,6 +187,10 @@ function numericOffset(text: string): number | null {
   const minutes = Number(match[2]) * 60 + Number(match[3] ?? 0);
   if (Number(match[3] ?? 0) > 59 || minutes > 14 * 60) return null;
   return match[1] === '-' && minutes !== 0 ? -minutes : minutes;
+}
+
+function isWhole({ day, month, year, clock }: Parts): boolean {
+  return day !== undefined && month !== undefined && year !== undefined && clock !== undefined;
 }
 
 function assemble(parts: Parts): ZonedDate | null {
