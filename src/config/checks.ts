@@ -1,25 +1,24 @@
+import { FerryError } from '../errors.js';
 import { isLoopback } from '../net/plaintext.js';
-import { type MapNode, type Node, nodeAt, textOf } from './document.js';
+import type { SourceKind } from '../routing/fields.js';
+import { compilePattern } from '../routing/pattern.js';
+import { compileConditions } from '../routing/rule.js';
+import { compileTemplate } from '../routing/template.js';
+import { type MapNode, type Node, nodeAt, textOf, toPlain } from './document.js';
 import { nearest } from './nearest.js';
 import { isNotSupportedYet } from './not-supported-yet.js';
 import { found, invalid, type Problem } from './problems.js';
+import { resolveConditions } from './resolve.js';
+import { when } from './schema.js';
 import { parseDate, parseSize } from './units.js';
 
-/** Checks that belong to other parts of the program: what is wrong with a text, or undefined. */
-export interface TextChecks {
-  readonly template?: (template: string) => string | undefined;
-  readonly regex?: (regex: string) => string | undefined;
-  readonly profile?: (profile: string) => string | undefined;
-}
-
 /** Conditions between keys, and keys this version cannot honour. Types are the schema's business. */
-export function checkFile(merged: Node, checks: TextChecks): Problem[] {
+export function checkFile(merged: Node): Problem[] {
   const accounts = nodeAt(merged, 'accounts');
   const items = accounts?.kind === 'list' ? accounts.items : [];
   return [
     ...unsupported(merged),
     ...duplicateNames(items),
-    ...[nodeAt(merged, 'defaults'), ...items].flatMap(item => (item?.kind === 'map' ? checkShared(item, checks) : [])),
     ...items.flatMap(item => (item.kind === 'map' ? checkAccount(item) : [])),
   ];
 }
@@ -50,30 +49,50 @@ function duplicateNames(accounts: readonly Node[]): Problem[] {
   });
 }
 
-/** What an account and the defaults may both say. */
-function checkShared(account: MapNode, checks: TextChecks): Problem[] {
-  const rules = nodeAt(account, 'rules');
-  const profile = nodeAt(account, 'to', 'imap', 'profile');
+function checkAccount(account: MapNode): Problem[] {
+  const from = account.entries.get('from');
   return [
-    ...textProblem(nodeAt(account, 'folder'), checks.template),
-    ...(textOf(profile) === 'auto' ? [] : textProblem(profile, checks.profile)),
-    ...(rules?.kind === 'list' ? rules.items.flatMap(rule => checkRule(rule, checks)) : []),
+    ...(from?.kind === 'map' ? exactlyOne(from, SOURCES) : []),
+    ...checkServer(account, 'from', 'pop3'),
+    ...checkServer(account, 'to', 'imap'),
+    ...checkRouting(account),
     ...checkBounds(nodeAt(account, 'filter')),
   ];
 }
 
-function checkRule(rule: Node, checks: TextChecks): Problem[] {
-  if (rule.kind !== 'map') return [];
-  const conditions = rule.entries.get('when');
+const SOURCES = ['pop3', 'mbox', 'maildir'] as const;
+
+/** What templates may hold depends on the kind of source, so they are checked account by account. */
+function checkRouting(account: MapNode): Problem[] {
+  const rules = nodeAt(account, 'rules');
+  const source = SOURCES.find(kind => nodeAt(account, 'from', kind) !== undefined);
   return [
-    ...exactlyOne(rule, ['folder', 'skip']),
-    ...textProblem(rule.entries.get('folder'), checks.template),
-    ...(conditions?.kind === 'map' && conditions.entries.size === 0
-      ? [invalid(conditions, 'found nothing; expected a condition such as { from: "*@example.org" }')]
-      : []),
-    ...checkBounds(conditions),
-    ...regexNodes(conditions).flatMap(node => textProblem(node, checks.regex)),
+    ...checkTemplate(nodeAt(account, 'folder'), source, new Set()),
+    ...(rules?.kind === 'list' ? rules.items.flatMap(rule => checkRule(rule, source)) : []),
   ];
+}
+
+function checkRule(rule: Node, source: SourceKind | undefined): Problem[] {
+  if (rule.kind !== 'map') return [];
+  const node = rule.entries.get('when');
+  const problems = [...exactlyOne(rule, ['folder', 'skip']), ...checkBounds(node)];
+  if (node?.kind === 'map' && node.entries.size === 0) {
+    problems.push(invalid(node, 'found nothing; expected a condition such as { from: "*@example.org" }'));
+  }
+  const badRegexes = regexNodes(node).flatMap(regex => refusal(regex, text => compilePattern({ regex: text })));
+  problems.push(...badRegexes);
+  const conditions = when.safeParse(node === undefined ? undefined : toPlain(node));
+  if (!conditions.success || badRegexes.length > 0) return problems;
+  const present = compileConditions(resolveConditions(conditions.data)).flatMap(condition => condition.present);
+  return [...problems, ...checkTemplate(rule.entries.get('folder'), source, new Set(present))];
+}
+
+function checkTemplate(
+  node: Node | undefined,
+  source: SourceKind | undefined,
+  present: ReadonlySet<string>,
+): Problem[] {
+  return source === undefined ? [] : refusal(node, text => compileTemplate(text, { source, present }));
 }
 
 function regexNodes(node: Node | undefined): Node[] {
@@ -83,10 +102,17 @@ function regexNodes(node: Node | undefined): Node[] {
   return (node.kind === 'map' ? [...node.entries.values()] : node.items).flatMap(regexNodes);
 }
 
-function textProblem(node: Node | undefined, check: ((text: string) => string | undefined) | undefined): Problem[] {
+/** What another part of the program has against a text. */
+function refusal(node: Node | undefined, compile: (text: string) => unknown): Problem[] {
   const text = textOf(node);
-  const problem = text === undefined ? undefined : check?.(text);
-  return node === undefined || problem === undefined ? [] : [{ ...invalid(node, problem), at: node.at }];
+  if (node === undefined || text === undefined) return [];
+  try {
+    compile(text);
+    return [];
+  } catch (error) {
+    if (!(error instanceof FerryError)) throw error;
+    return [{ ...invalid(node, error.message), at: node.at, code: error.code }];
+  }
 }
 
 function checkBounds(node: Node | undefined): Problem[] {
@@ -108,15 +134,6 @@ function checkBounds(node: Node | undefined): Problem[] {
   compare('since', 'before', value => parseDate(String(value)), 'is earlier than since: no message is in between');
   compare('minSize', 'maxSize', parseSize, 'is below minSize: no message is in between');
   return problems;
-}
-
-function checkAccount(account: MapNode): Problem[] {
-  const from = account.entries.get('from');
-  return [
-    ...(from?.kind === 'map' ? exactlyOne(from, ['pop3', 'mbox', 'maildir']) : []),
-    ...checkServer(account, 'from', 'pop3'),
-    ...checkServer(account, 'to', 'imap'),
-  ];
 }
 
 function checkServer(account: MapNode, side: string, protocol: string): Problem[] {

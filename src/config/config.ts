@@ -25,6 +25,8 @@ export interface Limits {
   readonly buffers: number;
   /** Octets a second; null: no limit. */
   readonly bandwidth: number | null;
+  /** Milliseconds after which a copy whose answer was lost, and that is not there, will not appear any more. */
+  readonly settleAfter: number;
 }
 
 export interface Notify {
@@ -133,6 +135,7 @@ export interface RuleConditions {
   readonly label?: readonly Pattern[];
   readonly path?: readonly Pattern[];
   readonly source?: readonly Pattern[];
+  readonly account?: readonly Pattern[];
   /** By header field name. */
   readonly header?: Readonly<Record<string, readonly Pattern[]>>;
   readonly since?: number;

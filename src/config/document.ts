@@ -51,8 +51,8 @@ export interface ConfigDocument {
   position(offset: number): { readonly line: number; readonly column: number };
 }
 
-/** Aliases can multiply a small file into an endless one. */
-const MAX_NODES = 2_000_000;
+/** Values read by way of aliases, which can multiply a small file into an endless one. */
+const MAX_ALIASED = 200_000;
 
 /**
  * Reads YAML (or JSON, which is YAML) into values that know where they stand. Aliases and merge keys are followed, keys
@@ -107,8 +107,10 @@ export function isSecretPath(path: string): boolean {
 class Reader {
   private readonly anchors = new Map<string, ParsedNode>();
   private readonly open = new Set<ParsedNode>();
-  private count = 0;
-  /** Inside an x- key nothing is a problem. */
+  /** Aliases being followed. */
+  private aliases = 0;
+  private aliased = 0;
+  /** Inside an x- key only anchors count, and nothing is a problem. */
   private free = 0;
 
   constructor(private readonly problems: DocumentProblem[]) {}
@@ -116,8 +118,9 @@ class Reader {
   read(node: ParsedNode | null, place: Place): Node {
     const empty: ScalarNode = { ...place, kind: 'scalar', value: null, source: null };
     if (node === null) return empty;
-    if (++this.count > MAX_NODES) {
-      if (this.count === MAX_NODES + 1) this.problem(node.range[0], place.path, 'the file grows too large here');
+    if (isAlias(node) && this.free > 0) return empty;
+    if (this.aliases > 0 && ++this.aliased > MAX_ALIASED) {
+      if (this.aliased === MAX_ALIASED + 1) this.problem(node.range[0], place.path, 'aliases make the file too large');
       return empty;
     }
     const target = isAlias(node) ? this.anchors.get(node.source) : node;
@@ -131,9 +134,12 @@ class Reader {
       return empty;
     }
     if (!isAlias(target) && target.anchor !== undefined) this.anchors.set(target.anchor, target);
+    const depth = isAlias(node) ? 1 : 0;
+    this.aliases += depth;
     this.open.add(target);
     const value = this.readTarget(target, { ...place, at: target.range[0] });
     this.open.delete(target);
+    this.aliases -= depth;
     return value;
   }
 

@@ -1,7 +1,7 @@
 import { closeSync, fstatSync, openSync, readFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { FerryError, printable } from '../errors.js';
-import { checkFile, type TextChecks } from './checks.js';
+import { checkFile } from './checks.js';
 import type { Config } from './config.js';
 import { mergeDefaults } from './defaults.js';
 import { type Node, nodeAt, readDocument, textOf, toPlain } from './document.js';
@@ -11,7 +11,6 @@ import { resolveFile } from './resolve.js';
 import { mergedFile } from './schema.js';
 
 export interface LoadOptions {
-  readonly checks?: TextChecks;
   /** Whose secrets the file holds; for tests of ownership. */
   readonly user?: number;
 }
@@ -33,7 +32,7 @@ export function loadConfig(path: string, options: LoadOptions = {}): Config {
   const merged = mergeDefaults(document.root);
   const result = mergedFile.safeParse(toPlain(merged));
   if (!result.success) problems.push(...schemaProblems(merged, result.error.issues));
-  problems.push(...checkFile(merged, options.checks ?? {}));
+  problems.push(...checkFile(merged));
   problems.push(...permissionProblems(merged, path, facts, options.user ?? currentUser()));
   if (!result.success || problems.length > 0) throw stop();
   return resolveFile(result.data, resolve(path), dirname(resolve(path)));

@@ -163,13 +163,17 @@ function resolveTls(tls: Pop3['tls'], folder: string): TlsConfig {
 }
 
 function resolveRule({ when, folder, skip }: Rule): RuleConfig {
-  const { maxSize, ...others } = when;
-  // Conditions left out are absent, not undefined.
-  const given = Object.fromEntries(Object.entries(others).filter(([, value]) => value !== undefined));
-  const conditions: RuleConditions = { ...given, ...(typeof maxSize === 'number' ? { maxSize } : {}) };
+  const conditions = resolveConditions(when);
   if (folder !== undefined) return { when: conditions, folder };
   if (skip !== undefined) return { when: conditions, skip };
   throw new Error('rule without folder and skip');
+}
+
+/** Conditions left out are absent, not undefined; "none" is no bound. */
+export function resolveConditions(when: Rule['when']): RuleConditions {
+  const { maxSize, ...others } = when;
+  const given = Object.fromEntries(Object.entries(others).filter(([, value]) => value !== undefined));
+  return { ...given, ...(typeof maxSize === 'number' ? { maxSize } : {}) };
 }
 
 function resolveFilter(filter: MergedAccount['filter']): FilterConfig {

@@ -204,7 +204,7 @@ function serverKeys(names: { host: string; port: string; user: string; env: stri
     user: key(user, 'Login name', names.user),
     password: key(
       secret,
-      'Also { file: PATH }, { command: [pass, show, mail] } (no shell), { command: "pass show mail" } (/bin/sh -c), or text (then chmod 600 this file)',
+      'Also { file: PATH }, { command: [pass, show, mail] } (no shell), { command: "pass show mail" } (/bin/sh -c), or text (then chmod 600 this file); { keyring: NAME } is not supported yet',
       `{ env: ${names.env} }`,
     ).optional(),
     oauth: key(
@@ -321,7 +321,7 @@ const bounds = {
   ).optional(),
 };
 
-const when = mapping({
+export const when = mapping({
   from: key(patterns, 'Sender').optional(),
   to: key(patterns, 'To').optional(),
   cc: key(patterns, 'Cc').optional(),
@@ -331,6 +331,7 @@ const when = mapping({
   label: key(patterns, 'Label').optional(),
   path: key(patterns, 'Folder in the source').optional(),
   source: key(patterns, 'Name of the source').optional(),
+  account: key(patterns, 'Name of the account').optional(),
   header: key(
     z.record(matching(/^[!-9;-~]+$/, 'the name of a header field'), patterns, {
       error: 'a mapping of header field to pattern',
@@ -457,6 +458,9 @@ const limits = mapping({
   connectionsPerHost: key(whole(1, 1000, 'a number'), 'Connections to one server in all', '8').default(8),
   buffers: key(buffers, 'Memory for message bodies, all accounts together', '48MiB').prefault('48MiB'),
   bandwidth: key(bandwidth, 'e.g. 2MiB/s', 'none').default(null),
+  settleAfter: key(age, 'A copy whose answer was lost and that has not appeared by then is sent again', '45s').prefault(
+    '45s',
+  ),
 });
 
 const notify = mapping({
@@ -483,7 +487,11 @@ const state = z.union(
 function fileOf<A extends z.ZodType>(accounts: A) {
   return mapping({
     version: key(z.literal(1, { error: '1, the only version there is' }), 'Version of this format', '1').default(1),
-    state: key(state, 'State file (ledger); its folder must exist', './mailferry.db').default('./mailferry.db'),
+    state: key(
+      state,
+      'State file (ledger) in a folder that exists; { url: … } is not supported yet',
+      './mailferry.db',
+    ).default('./mailferry.db'),
     limits: key(limits, 'Bounds of the whole process').prefault({}),
     notify: key(notify, 'Who is told of runs (not supported yet)', undefined, 'off').optional(),
     defaults: key(defaults, 'Said once for all accounts, which may say otherwise').optional(),
