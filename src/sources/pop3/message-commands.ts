@@ -1,0 +1,139 @@
+import { createHash } from 'node:crypto';
+import type { BodyBuilder } from '../../body/body-store.js';
+import type { FerryError, MessageFailure } from '../../errors.js';
+import type { HeaderOutcome, ReadOutcome, Ref, RemoveOutcome } from '../source.js';
+import type { Begun } from './pipeline.js';
+import { type StatusLine, words } from './status-line.js';
+
+function refused(number: number, line: StatusLine): MessageFailure {
+  return { code: 'RETR_REFUSED', text: `message ${number}: the server refuses it: ${words(line)}` };
+}
+
+/** RETR into a body. `oversize` gives the error that ends the session once a message outgrows the limit. */
+export function retrieve(
+  ref: Ref,
+  number: number,
+  builder: BodyBuilder,
+  maxOctets: number,
+  oversize: () => FerryError,
+): Begun<ReadOutcome> {
+  return {
+    kind: 'command',
+    command: `RETR ${number}`,
+    discard: () => builder.discard(),
+    exchange: answered => ({
+      name: `RETR ${number}`,
+      status: line => {
+        if (line.kind === 'ok') return 'body';
+        builder.discard();
+        answered({ ok: false, ref, failure: refused(number, line) });
+        return 'done';
+      },
+      body: octets => {
+        builder.write(octets);
+        if (builder.length <= maxOctets) return;
+        const text = `message ${number}: larger than ${maxOctets} octets`;
+        answered({ ok: false, ref, failure: { code: 'MESSAGE_TOO_LARGE', text } });
+        throw oversize();
+      },
+      end: () => answered({ ok: true, message: { ref, body: builder.finish(), hints: {} } }),
+      failed: () => builder.discard(),
+      explain: reason => `message ${number}: ${reason} after ${builder.length} octets`,
+    }),
+  };
+}
+
+/** SHA-256 of a whole message, or why there is none. */
+export type DigestOutcome =
+  | { readonly ok: true; readonly number: number; readonly digest: string; readonly size: number }
+  | { readonly ok: false; readonly number: number; readonly failure: MessageFailure };
+
+/** RETR of which only the digest is kept. */
+export function digest(
+  number: number,
+  maxOctets: number,
+  tooLarge: (text: string) => FerryError,
+): Begun<DigestOutcome> {
+  const hash = createHash('sha256');
+  let size = 0;
+  return {
+    kind: 'command',
+    command: `RETR ${number}`,
+    discard: () => {},
+    exchange: answered => ({
+      name: `RETR ${number}`,
+      status: line => {
+        if (line.kind === 'ok') return 'body';
+        answered({ ok: false, number, failure: refused(number, line) });
+        return 'done';
+      },
+      body: octets => {
+        hash.update(octets);
+        size += octets.length;
+        if (size > maxOctets) throw tooLarge(`message ${number}: larger than ${maxOctets} octets`);
+      },
+      end: () => answered({ ok: true, number, digest: hash.digest('hex'), size }),
+      failed: () => {},
+      explain: reason => `message ${number}: ${reason} after ${size} octets`,
+    }),
+  };
+}
+
+/** Header sections beyond this are cut; servers that send the body in spite of TOP n 0 cost no memory. */
+const MAX_HEADER = 1024 * 1024;
+const BLANK_LINE = Buffer.from('\r\n\r\n');
+
+/** TOP n 0 (RFC 1939 section 7): the header section with the blank line that ends it. */
+export function top(ref: Ref, number: number): Begun<HeaderOutcome> {
+  const parts: Buffer[] = [];
+  let length = 0;
+  return {
+    kind: 'command',
+    command: `TOP ${number} 0`,
+    discard: () => {},
+    exchange: answered => ({
+      name: `TOP ${number} 0`,
+      status: line => {
+        if (line.kind === 'ok') return 'body';
+        answered({ ok: false, ref, failure: refused(number, line) });
+        return 'done';
+      },
+      body: octets => {
+        if (length >= MAX_HEADER) return;
+        // Copied: a view would keep the whole socket chunk alive for a small header.
+        parts.push(Buffer.from(octets.subarray(0, MAX_HEADER - length)));
+        length += parts[parts.length - 1]?.length ?? 0;
+      },
+      end: () => answered({ ok: true, ref, header: headerSection(Buffer.concat(parts)), hints: {} }),
+      failed: () => {},
+      explain: reason => `header of message ${number}: ${reason} after ${length} octets`,
+    }),
+  };
+}
+
+function headerSection(octets: Buffer): Buffer {
+  if (octets[0] === 0x0d && octets[1] === 0x0a) return octets.subarray(0, 2);
+  const end = octets.indexOf(BLANK_LINE);
+  return end < 0 ? octets : octets.subarray(0, end + BLANK_LINE.length);
+}
+
+/** DELE: marked only; QUIT makes it so. */
+export function mark(ref: Ref, number: number): Begun<RemoveOutcome> {
+  return {
+    kind: 'command',
+    command: `DELE ${number}`,
+    discard: () => {},
+    exchange: answered => ({
+      name: `DELE ${number}`,
+      status: line => {
+        answered(
+          line.kind === 'ok'
+            ? { ref, removed: true }
+            : { ref, removed: false, text: `the server refuses to delete it: ${words(line)}` },
+        );
+        return 'done';
+      },
+      failed: () => {},
+    }),
+  };
+}

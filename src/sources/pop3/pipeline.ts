@@ -1,0 +1,149 @@
+import { abortReason } from '../../net/deadline.js';
+import type { Feed } from './feed.js';
+import type { Exchange, Pop3Session } from './pop3-session.js';
+
+/** How one kind of command is pipelined. */
+export interface Work<Item, Result> {
+  /** Replies due at once. */
+  readonly window: number;
+  /** Gives the command for an item, or its result where none is needed. Called in order; may wait. */
+  begin(item: Item, signal: AbortSignal): Promise<Begun<Result>>;
+  /** Octets a result holds until it is taken. */
+  weight(result: Result): number;
+  /** A result nobody will take. */
+  dispose(result: Result): void;
+}
+
+export type Begun<Result> =
+  | { readonly kind: 'result'; readonly result: Result }
+  | {
+      readonly kind: 'command';
+      readonly command: string;
+      /** Its reply; answered() is called once unless failed() is. */
+      exchange(answered: (result: Result) => void): Exchange;
+      /** It will not be sent. */
+      discard(): void;
+    };
+
+interface Slot<Item, Result> {
+  readonly item: Item;
+  result: { readonly value: Result } | null;
+}
+
+/** Results nobody took yet, in octets, above which the socket is left unread, and in number, above which none is added. */
+const HIGH_WATER = 16 * 1024 * 1024;
+const MAX_SLOTS = 2048;
+
+/**
+ * Sends a command for each item of the feed, as many at once as the window allows, and yields the results in order. When
+ * the session ends, the results complete by then are yielded first, then its error is thrown; items without a yielded
+ * result are back in the feed. Leaving early drops the session if replies are due.
+ */
+export async function* pipelined<Item, Result>(
+  session: Pop3Session,
+  feed: Feed<Item>,
+  work: Work<Item, Result>,
+  signal: AbortSignal,
+): AsyncGenerator<Result, void, undefined> {
+  const slots: Slot<Item, Result>[] = [];
+  const stop = new AbortController();
+  const changed = new Signal();
+  let due = 0;
+  let held = 0;
+  let fedAll = false;
+  let failure: { readonly error: unknown } | null = null;
+  const fail = (error: unknown) => {
+    failure ??= { error };
+    stop.abort(error);
+    changed.notify();
+  };
+  const onAbort = () => {
+    const reason = abortReason(signal);
+    session.drop(reason);
+    fail(reason);
+  };
+
+  const fill = (slot: Slot<Item, Result>, value: Result) => {
+    slot.result = { value };
+    held += work.weight(value);
+    if (held > HIGH_WATER) session.pause();
+    changed.notify();
+  };
+
+  const feedAll = async () => {
+    for (;;) {
+      while (!stop.signal.aborted && (due >= work.window || slots.length >= MAX_SLOTS)) await changed.wait();
+      if (stop.signal.aborted) return;
+      const next = await feed.peek();
+      if (stop.signal.aborted) return;
+      if (next.done === true) break;
+      const begun = await work.begin(next.value, stop.signal);
+      if (stop.signal.aborted) {
+        if (begun.kind === 'command') begun.discard();
+        else work.dispose(begun.result);
+        return;
+      }
+      feed.advance();
+      const slot: Slot<Item, Result> = { item: next.value, result: null };
+      slots.push(slot);
+      if (begun.kind === 'result') fill(slot, begun.result);
+      else {
+        due++;
+        const exchange = begun.exchange(value => {
+          due--;
+          fill(slot, value);
+        });
+        session.send(begun.command, {
+          ...exchange,
+          failed: error => {
+            exchange.failed(error);
+            fail(error);
+          },
+        });
+      }
+    }
+    fedAll = true;
+    changed.notify();
+  };
+
+  try {
+    if (signal.aborted) onAbort();
+    signal.addEventListener('abort', onAbort, { once: true });
+    feedAll().catch(fail);
+    for (;;) {
+      const result = slots[0]?.result;
+      if (result !== undefined && result !== null) {
+        slots.shift();
+        held -= work.weight(result.value);
+        if (held <= HIGH_WATER / 2) session.resume();
+        changed.notify();
+        yield result.value;
+      } else if (failure !== null) throw (failure as { readonly error: unknown }).error;
+      else if (fedAll && slots.length === 0) return;
+      else await changed.wait();
+    }
+  } finally {
+    signal.removeEventListener('abort', onAbort);
+    stop.abort(abortReason(signal));
+    changed.notify();
+    if (due > 0) session.drop();
+    session.resume();
+    feed.putBack(slots.map(slot => slot.item));
+    for (const { result } of slots) if (result !== null) work.dispose(result.value);
+  }
+}
+
+/** Wakes everybody who waits for a change. */
+class Signal {
+  #waiting: (() => void)[] = [];
+
+  wait(): Promise<void> {
+    return new Promise(resolve => this.#waiting.push(resolve));
+  }
+
+  notify(): void {
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    for (const wake of waiting) wake();
+  }
+}

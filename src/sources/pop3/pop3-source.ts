@@ -1,0 +1,417 @@
+import { randomUUID } from 'node:crypto';
+import type { Credentials } from '../../auth/credentials.js';
+import type { BodyStore } from '../../body/body-store.js';
+import { FerryError, printable } from '../../errors.js';
+import { duration, within } from '../../net/deadline.js';
+import { bareHost, type Endpoint, where } from '../../net/endpoint.js';
+import { isLoopback } from '../../net/plaintext.js';
+import type {
+  CheckpointReader,
+  HeaderOutcome,
+  Page,
+  ReadOutcome,
+  Ref,
+  RemoveOutcome,
+  Source,
+  SourceFacts,
+  SourceFeatures,
+} from '../source.js';
+import { Feed } from './feed.js';
+import { openSession } from './login.js';
+import { type DigestOutcome, digest, mark, retrieve, top } from './message-commands.js';
+import { type Begun, pipelined, type Work } from './pipeline.js';
+import { CommandRefused, type Pop3Session } from './pop3-session.js';
+import { type Entry, type Listing, type Paired, pair, sizeOf, takeLine, uniqueId } from './scan-listing.js';
+import { isTemporary, words } from './status-line.js';
+
+export interface Pop3SourceOptions {
+  readonly endpoint: Endpoint;
+  readonly credentials: Credentials;
+  /** off: one command at a time, whatever the server announces. */
+  readonly pipelining: 'auto' | 'off';
+  readonly bodies: BodyStore;
+  /** A message beyond this many octets fails with MESSAGE_TOO_LARGE. */
+  readonly maxMessageOctets: number;
+}
+
+/** Commands under way at most; octets are bounded by the byte budget. Covers bandwidth times round trip. */
+const WINDOW = 512;
+const PAGE = 1000;
+/** How long close() waits for the answer to QUIT. */
+const QUIT_PATIENCE_MS = 10_000;
+
+/** Where a message is: its number counts in one session only. */
+interface Locator {
+  readonly session: string;
+  readonly number: number;
+}
+
+/**
+ * A POP3 maildrop. Identity is the unique-id. Where the server has no UIDL, list() reads every message once and takes the
+ * SHA-256 of its octets for the identity, which costs the whole transfer a second time; removing is refused then.
+ * A session that ends is not replaced by itself (the caller calls open() again), except where the source had to drop it
+ * because of a message beyond the size limit. Refs stay good in a later session: UIDL is asked again.
+ */
+export class Pop3Source implements Source {
+  readonly #options: Pop3SourceOptions;
+  readonly #endpoint: Endpoint;
+  #session: Pop3Session | null = null;
+  #facts: SourceFacts | null = null;
+  /** Names the session in locators. */
+  #sessionId = '';
+  #hasUidl = true;
+  #quitTakesMail = false;
+  #messages: number | null = null;
+  /** Monotonic milliseconds before which the server wants no login. */
+  #loginNotBefore = 0;
+
+  constructor(options: Pop3SourceOptions) {
+    this.#options = options;
+    this.#endpoint = { ...options.endpoint, side: 'from' };
+  }
+
+  get features(): SourceFeatures {
+    return {
+      idsWithoutReading: this.#hasUidl,
+      canRemove: this.#hasUidl,
+      quitTakesMail: this.#quitTakesMail,
+    };
+  }
+
+  async open(signal: AbortSignal): Promise<SourceFacts> {
+    if (this.#session?.alive === true && this.#facts !== null) return this.#facts;
+    await this.#keepLoginDelay(signal);
+    const { credentials, pipelining } = this.#options;
+    const session = await openSession(this.#endpoint, credentials, pipelining, signal);
+    this.#session = session;
+    this.#sessionId = randomUUID();
+    const { capabilities } = session;
+    this.#loginNotBefore = performance.now() + capabilities.loginDelay * 1000;
+    this.#quitTakesMail = capabilities.expiresAtOnce || isGmail(this.#endpoint.host);
+    const { messages, octets } = await session.under(signal, async () => {
+      const stat = await this.#stat(session);
+      this.#hasUidl = capabilities.has('UIDL') || (await this.#answersUidl(session, stat.messages));
+      return stat;
+    });
+    this.#messages = messages;
+    this.#facts = {
+      security: session.security === 'plain' ? plainly(this.#endpoint) : session.security,
+      capabilities: capabilities.list(),
+      messages,
+      octets,
+      notices: this.#notices(session),
+    };
+    return this.#facts;
+  }
+
+  async *list(_checkpoints: CheckpointReader, signal: AbortSignal): AsyncIterable<Page> {
+    const session = this.#live();
+    const { entries, notices, failed } = await this.#listing(session, signal);
+    const said = this.#messages;
+    let listed = failed.length;
+    let refs: Ref[] = [];
+    const page = (): Page => {
+      const done = { refs, skipped: NOTHING_SKIPPED, notices: [], failed: [] };
+      refs = [];
+      return done;
+    };
+    for (const entry of entries) {
+      listed++;
+      if (refs.push(this.#ref(entry)) === PAGE) yield page();
+    }
+    if (said !== null && said !== listed) {
+      notices.push(`the server counts ${said} messages and lists ${listed}`);
+    }
+    yield { ...page(), notices, failed };
+  }
+
+  async *read(refs: AsyncIterable<Ref> | Iterable<Ref>, signal: AbortSignal): AsyncIterable<ReadOutcome> {
+    const { bodies, maxMessageOctets } = this.#options;
+    const feed = new Feed(refs);
+    try {
+      for (;;) {
+        const session = this.#live();
+        const numberOf = await this.#locate(session, feed, signal);
+        let oversize: FerryError | null = null;
+        const drop = () => {
+          oversize = new FerryError('CONNECTION_LOST', 'dropped because of a message beyond the size limit');
+          return oversize;
+        };
+        const begin = async (ref: Ref, stop: AbortSignal): Promise<Begun<ReadOutcome>> => {
+          const number = numberOf(ref);
+          if (number === null) return { kind: 'result', result: { ok: false, ref, failure: GONE } };
+          return retrieve(ref, number, await bodies.admit(ref.size ?? 0, stop), maxMessageOctets, drop);
+        };
+        try {
+          yield* pipelined(session, feed, this.#work(session, begin, bodyWeight, disposeBody), signal);
+          return;
+        } catch (error) {
+          if (error !== oversize) throw error;
+        }
+        await this.open(signal);
+      }
+    } finally {
+      feed.close();
+    }
+  }
+
+  async *readHeaders(refs: Iterable<Ref>, signal: AbortSignal): AsyncIterable<HeaderOutcome> {
+    const session = this.#live();
+    const feed = new Feed(refs);
+    const numberOf = await this.#locate(session, feed, signal);
+    const begin = async (ref: Ref): Promise<Begun<HeaderOutcome>> => {
+      const number = numberOf(ref);
+      return number === null ? { kind: 'result', result: { ok: false, ref, failure: GONE } } : top(ref, number);
+    };
+    const weight = (outcome: HeaderOutcome) => (outcome.ok ? outcome.header.length : 0);
+    yield* pipelined(session, feed, this.#work(session, begin, weight), signal);
+  }
+
+  /** DELE for each, then QUIT. Refs must be of this session's list(): a number of another session is another message. */
+  async *remove(refs: readonly Ref[], signal: AbortSignal): AsyncIterable<RemoveOutcome> {
+    const session = this.#live();
+    const begin = async (ref: Ref): Promise<Begun<RemoveOutcome>> => {
+      const { session: of, number } = ref.locator as Locator;
+      if (of === this.#sessionId && this.#hasUidl) return mark(ref, number);
+      return { kind: 'result', result: { ref, removed: false, text: 'not listed in this session' } };
+    };
+    const outcomes: RemoveOutcome[] = [];
+    for await (const outcome of pipelined(session, new Feed(refs), this.#work(session, begin), signal)) {
+      outcomes.push(outcome);
+    }
+    const doubt = await this.#quit(session, signal);
+    this.#session = null;
+    for (const outcome of outcomes) {
+      yield outcome.removed && doubt !== null ? { ref: outcome.ref, removed: false, text: doubt } : outcome;
+    }
+  }
+
+  async close(polite: boolean): Promise<void> {
+    const session = this.#session;
+    this.#session = null;
+    this.#facts = null;
+    if (session === null) return;
+    if (polite && session.alive && session.due === 0) {
+      const patience = Math.min(QUIT_PATIENCE_MS, this.#endpoint.timeouts.command);
+      await within(patience, new AbortController().signal, lateQuit, inner => this.#quit(session, inner));
+    }
+    session.drop();
+  }
+
+  /** Ends the session with QUIT. @returns null: confirmed; else what is not known, for people */
+  async #quit(session: Pop3Session, signal: AbortSignal): Promise<string | null> {
+    try {
+      await session.under(signal, () => session.QUIT());
+      return null;
+    } catch (error) {
+      if (error instanceof CommandRefused) return `unknown: the server removed only some: ${words(error.line)}`;
+      return `unknown: the answer to QUIT was lost (${error instanceof Error ? printable(error.message, 200) : ''})`;
+    } finally {
+      session.drop();
+    }
+  }
+
+  #live(): Pop3Session {
+    if (this.#session?.alive === true) return this.#session;
+    throw new FerryError('CONNECTION_LOST', `${where(this.#endpoint)}: the session is over`, { side: 'from' });
+  }
+
+  async #keepLoginDelay(signal: AbortSignal): Promise<void> {
+    const wait = this.#loginNotBefore - performance.now();
+    if (wait <= 0) return;
+    const text = `${where(this.#endpoint)} wants a pause of ${duration(wait)} before the next login`;
+    if (wait > this.#endpoint.timeouts.idle) {
+      throw new FerryError('THROTTLED', text, { side: 'from', retryAfter: wait });
+    }
+    await within(Number.POSITIVE_INFINITY, signal, lateQuit, inner => pause(wait, inner));
+  }
+
+  async #stat(session: Pop3Session): Promise<{ messages: number | null; octets: number | null }> {
+    try {
+      const match = /^(\d{1,15}) (\d{1,15})/.exec(await session.STAT());
+      return { messages: match ? Number(match[1]) : null, octets: match ? Number(match[2]) : null };
+    } catch (error) {
+      if (error instanceof CommandRefused) return { messages: null, octets: null };
+      throw error;
+    }
+  }
+
+  /** Whether a server that does not announce UIDL has it all the same. */
+  async #answersUidl(session: Pop3Session, messages: number | null): Promise<boolean> {
+    if (messages === 0) return true;
+    const status = await session.askLines('UIDL', () => {});
+    if (status.kind !== 'ok' && isTemporary(status)) throw this.#incomplete(`UIDL refused: ${words(status)}`);
+    return status.kind === 'ok';
+  }
+
+  #notices(session: Pop3Session): string[] {
+    const notices: string[] = [];
+    const { capabilities } = session;
+    if (capabilities.expiresAtOnce) {
+      notices.push('the server deletes mail once it was fetched and the session ended (EXPIRE 0)');
+    }
+    if (isGmail(this.#endpoint.host)) {
+      notices.push('Gmail lists a part of the mail at a time and hides from POP3 what was fetched');
+    }
+    if (capabilities.loginDelay > 0) {
+      notices.push(`the server wants ${duration(capabilities.loginDelay * 1000)} between logins`);
+    }
+    if (!this.#hasUidl) {
+      notices.push('the server has no UIDL: every run reads all mail to tell what is new, and nothing can be removed');
+    }
+    if (session.window(2) === 1 && this.#options.pipelining === 'auto') {
+      notices.push('the server announces no PIPELINING: one message per round trip');
+    }
+    return notices;
+  }
+
+  /** UIDL and LIST of this session, whole or not at all. */
+  async #listing(
+    session: Pop3Session,
+    signal: AbortSignal,
+  ): Promise<{ entries: Iterable<Entry>; notices: string[]; failed: Page['failed'][number][] }> {
+    const list: Listing<number | null> = { numbers: [], values: [] };
+    if (!this.#hasUidl) {
+      await session.under(signal, () => this.#collect(session, 'LIST', list, sizeOf));
+      return this.#listByContent(session, list.numbers, signal);
+    }
+    const uidl: Listing<string> = { numbers: [], values: [] };
+    await session.under(signal, async () => {
+      const first = this.#collect(session, 'UIDL', uidl, uniqueId);
+      if (session.window(2) === 1) await first;
+      await Promise.all([first, this.#collect(session, 'LIST', list, sizeOf)]);
+    });
+    const paired: Paired = pair(uidl, list);
+    const notices: string[] = [];
+    if (paired.repeated > 0) notices.push(`UIDL has ${paired.repeated} message numbers more than once`);
+    const failed = paired.withoutId.map(number => ({
+      ref: this.#ref({ number, id: '', occurrence: number, size: null }, `message ${number}`),
+      failure: { code: 'RETR_REFUSED', text: `message ${number}: LIST has it and UIDL has not` } as const,
+    }));
+    return { entries: paired.entries, notices, failed };
+  }
+
+  async #collect<T>(
+    session: Pop3Session,
+    command: string,
+    into: Listing<T>,
+    value: (text: string) => T,
+  ): Promise<void> {
+    try {
+      const status = await session.askLines(command, line => {
+        const fault = takeLine(into, line, value);
+        if (fault !== null) throw session.violation(`${command}: ${fault}`);
+      });
+      // Some servers refuse to list an empty maildrop.
+      if (status.kind !== 'ok' && this.#messages !== 0) throw this.#incomplete(`${command} refused: ${words(status)}`);
+    } catch (error) {
+      if (error instanceof FerryError && error.code === 'CONNECTION_LOST') {
+        throw this.#incomplete(`the connection ended inside ${command}, after ${into.numbers.length} lines`, error);
+      }
+      throw error;
+    }
+  }
+
+  #incomplete(text: string, cause?: unknown): FerryError {
+    return new FerryError('SOURCE_LISTING_INCOMPLETE', `${where(this.#endpoint)}: ${text}`, { side: 'from', cause });
+  }
+
+  /** Identities for a server without UIDL: each message read once, nothing kept of it but its digest. */
+  async #listByContent(
+    session: Pop3Session,
+    numbers: readonly number[],
+    signal: AbortSignal,
+  ): Promise<{ entries: Iterable<Entry>; notices: string[]; failed: Page['failed'][number][] }> {
+    const tooLarge = (text: string) => this.#incomplete(`${text}, and without UIDL every message must be read`);
+    const begin = async (number: number) => digest(number, this.#options.maxMessageOctets, tooLarge);
+    const entries: Entry[] = [];
+    const failed: Page['failed'][number][] = [];
+    const seen = new Map<string, number>();
+    const outcomes = pipelined(session, new Feed(numbers), this.#work<number, DigestOutcome>(session, begin), signal);
+    for await (const outcome of outcomes) {
+      const { number } = outcome;
+      if (outcome.ok) {
+        const id = `sha256:${outcome.digest}`;
+        const occurrence = (seen.get(id) ?? 0) + 1;
+        seen.set(id, occurrence);
+        entries.push({ number, id, occurrence, size: outcome.size });
+      } else {
+        const entry = { number, id: '', occurrence: number, size: null };
+        failed.push({ ref: this.#ref(entry, `message ${number}`), failure: outcome.failure });
+      }
+    }
+    return { entries, notices: [], failed };
+  }
+
+  /**
+   * How refs become message numbers of this session. Where the feed begins with a ref of an earlier session, the maildrop
+   * is listed again: numbers shift between sessions.
+   */
+  async #locate(session: Pop3Session, feed: Feed<Ref>, signal: AbortSignal): Promise<(ref: Ref) => number | null> {
+    const current = (ref: Ref) => {
+      const { session: of, number } = ref.locator as Locator;
+      return of === this.#sessionId ? number : null;
+    };
+    const first = await feed.peek();
+    if (first.done === true || current(first.value) !== null) return current;
+    const { entries } = await this.#listing(session, signal);
+    const byId = new Map<string, number[]>();
+    for (const { id, number } of entries) {
+      const numbers = byId.get(id);
+      if (numbers === undefined) byId.set(id, [number]);
+      else numbers.push(number);
+    }
+    return ref => current(ref) ?? byId.get(ref.id)?.[ref.occurrence - 1] ?? null;
+  }
+
+  #ref(
+    { number, id, occurrence, size }: Entry,
+    label = this.#hasUidl ? `UIDL ${printable(id, 100)}` : `message ${number}`,
+  ): Ref {
+    const locator: Locator = { session: this.#sessionId, number };
+    return { id, occurrence, size, label, locator };
+  }
+
+  #work<Item, Result>(
+    session: Pop3Session,
+    begin: Work<Item, Result>['begin'],
+    weight: (result: Result) => number = () => 0,
+    dispose: (result: Result) => void = () => {},
+  ): Work<Item, Result> {
+    return { window: session.window(WINDOW), begin, weight, dispose };
+  }
+}
+
+const NOTHING_SKIPPED = { deleted: 0, pseudo: 0 };
+const GONE = { code: 'RETR_REFUSED', text: 'no longer in the maildrop' } as const;
+
+function bodyWeight(outcome: ReadOutcome): number {
+  return outcome.ok ? outcome.message.body.length : 0;
+}
+
+function disposeBody(outcome: ReadOutcome): void {
+  if (outcome.ok) outcome.message.body.dispose();
+}
+
+function plainly(endpoint: Endpoint): string {
+  return isLoopback(endpoint.host) ? 'plain (loopback)' : 'plain (not encrypted)';
+}
+
+/** Fetched mail vanishes from later POP3 sessions once QUIT was sent. */
+function isGmail(host: string): boolean {
+  return /(^|\.)(gmail|googlemail)\.com$/i.test(bareHost(host));
+}
+
+function lateQuit(): FerryError {
+  return new FerryError('TIMEOUT', 'no answer to QUIT', { side: 'from' });
+}
+
+function pause(milliseconds: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(resolve, milliseconds);
+    signal.addEventListener('abort', () => {
+      clearTimeout(timer);
+      reject(signal.reason);
+    });
+  });
+}

@@ -1,0 +1,98 @@
+/** LIST and UIDL as read: numbers and values of the same index belong together. */
+export interface Listing<T> {
+  readonly numbers: number[];
+  readonly values: T[];
+}
+
+/** A listing with more lines than this is an attack or a fault. */
+const MAX_ENTRIES = 5_000_000;
+
+/**
+ * Takes one line of LIST or UIDL: message number, one space, value (RFC 1939 sections 5 and 7).
+ * @returns what is wrong with it, or null
+ */
+export function takeLine<T>(listing: Listing<T>, line: string, value: (text: string) => T): string | null {
+  const space = line.indexOf(' ');
+  const number = space < 0 ? line : line.slice(0, space);
+  if (!/^[0-9]{1,10}$/.test(number) || number === '0') return 'a line without a message number';
+  if (listing.numbers.length >= MAX_ENTRIES) return `more than ${MAX_ENTRIES} lines`;
+  listing.numbers.push(Number(number));
+  listing.values.push(value(space < 0 ? '' : line.slice(space + 1)));
+  return null;
+}
+
+/** Octets of a scan listing; null where the server wrote something else. A hint, so nothing is refused for it. */
+export function sizeOf(text: string): number | null {
+  const digits = /^[0-9]{1,15}(?= |$)/.exec(text.trimStart())?.[0];
+  return digits === undefined ? null : Number(digits);
+}
+
+/**
+ * The unique-id as an opaque name: octets outside printable ASCII, and the backslash, as \xNN. One to one, so that two
+ * ids never become one. Servers send any length and any octets, whatever RFC 1939 says.
+ */
+export function uniqueId(text: string): string {
+  return text.replace(/[^\x20-\x5b\x5d-\x7e]/g, c => `\\x${c.charCodeAt(0).toString(16).padStart(2, '0')}`);
+}
+
+/** One message of the maildrop in this session. */
+export interface Entry {
+  readonly number: number;
+  readonly id: string;
+  /** 1 for the first message with this id, in the order of the listing. */
+  readonly occurrence: number;
+  readonly size: number | null;
+}
+
+export interface Paired {
+  /** In the order of UIDL. Lazy: a million entries are made page by page. */
+  readonly entries: Iterable<Entry>;
+  readonly count: number;
+  /** Numbers LIST has and UIDL has not. */
+  readonly withoutId: readonly number[];
+  /** Numbers UIDL has more than once; the first line counts. */
+  readonly repeated: number;
+}
+
+/** Joins UIDL and LIST by message number. Both usually come in one order; any order works. */
+export function pair(uidl: Listing<string>, list: Listing<number | null>): Paired {
+  const sameOrder =
+    uidl.numbers.length === list.numbers.length &&
+    uidl.numbers.every((number, i) => number === list.numbers[i] && (i === 0 || number > (uidl.numbers[i - 1] ?? 0)));
+  if (sameOrder) {
+    return {
+      entries: { [Symbol.iterator]: () => entries(uidl.numbers, uidl.values, i => list.values[i] ?? null) },
+      count: uidl.numbers.length,
+      withoutId: [],
+      repeated: 0,
+    };
+  }
+  const sizes = new Map(list.numbers.map((number, i) => [number, list.values[i] ?? null]));
+  const ids = new Map<number, string>();
+  uidl.numbers.forEach((number, i) => {
+    if (!ids.has(number)) ids.set(number, uidl.values[i] ?? '');
+  });
+  const numbers = [...ids.keys()];
+  return {
+    entries: {
+      [Symbol.iterator]: () => entries(numbers, [...ids.values()], i => sizes.get(numbers[i] ?? 0) ?? null),
+    },
+    count: numbers.length,
+    withoutId: [...sizes.keys()].filter(number => !ids.has(number)),
+    repeated: uidl.numbers.length - numbers.length,
+  };
+}
+
+function* entries(
+  numbers: readonly number[],
+  ids: readonly string[],
+  size: (index: number) => number | null,
+): Generator<Entry> {
+  const seen = new Map<string, number>();
+  for (let i = 0; i < numbers.length; i++) {
+    const id = ids[i] ?? '';
+    const occurrence = (seen.get(id) ?? 0) + 1;
+    seen.set(id, occurrence);
+    yield { number: numbers[i] ?? 0, id, occurrence, size: size(i) };
+  }
+}
