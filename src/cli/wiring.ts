@@ -23,8 +23,6 @@ import type { MigrateFlags } from './program.js';
 
 /** A message beyond this is refused: more octets than any mail server takes, fewer than fill a disk. */
 const MAX_MESSAGE_OCTETS = 4 * 1024 ** 3 - 1;
-/** A server process that was frozen with a whole message in its socket has committed it by then, or never will. */
-const SETTLE_AFTER_MS = 30_000;
 
 type JobFlags = Partial<Pick<MigrateFlags, 'adopt' | 'retryFailed' | 'limit' | 'since' | 'before'>> & {
   readonly saved?: (label: string, octets: Iterable<Buffer>) => void;
@@ -99,7 +97,7 @@ async function buildJob(
     remove: from.kind === 'pop3' ? from.delete : { kind: 'never' },
     exactlyOnce: to.exactlyOnce,
     staging: { parts: [to.staging] },
-    settleAfter: SETTLE_AFTER_MS,
+    settleAfter: config.limits.settleAfter,
     facts: (octets, hints) => readFacts(octets, hints, { internalDateOrder: account.internalDate, now }),
     route: (facts, ref) => routing.route(facts, ref.size === null ? {} : { size: ref.size }),
     flagsWhenUnknown: facts => whenUnknown(account, facts, now),
