@@ -2,7 +2,7 @@ import { count, octets } from '../report/figures.js';
 import { displayWidth, padEnd, shown } from '../report/safe-text.js';
 import type { AccountTally, Standing } from './tally.js';
 
-const SHORTEST_BAR = 8;
+const SHORTEST_BAR = 5;
 const LONGEST_BAR = 30;
 
 export interface BarLineOptions {
@@ -22,7 +22,7 @@ export function barLine(
   { columns, nameColumns, colour }: BarLineOptions,
 ): string {
   const wide = columns - 1;
-  const label = padEnd(shown(name), Math.max(1, Math.min(nameColumns, Math.floor(wide / 3))));
+  const label = padEnd(shown(name), Math.max(1, Math.min(nameColumns, Math.floor(wide / 4))));
   const room = wide - displayWidth(label) - 1;
   if (phase === 'waiting' || phase === 'connecting' || phase === 'settling' || phase === 'closing') {
     return fitted(`${label} ${phase}`, wide);
@@ -38,11 +38,12 @@ export function barLine(
 
 function variants(phase: string, s: Standing): string[] {
   const done = `${count(s.doneMessages)}/${count(s.messages)}`;
-  const size = `${octets(s.doneOctets)} of ${octets(s.octets)}`;
+  const size = share(octets(s.doneOctets), octets(s.octets));
   const speed = s.rate === null ? '' : `  ${count(s.rate.messages)}/s`;
   const flow = s.rate === null ? '' : ` ${octets(s.rate.octets)}/s`;
   const eta = s.secondsLeft === null || s.secondsLeft === 0 ? '' : `  ETA ${clock(s.secondsLeft)}`;
-  const doing = phase === 'copying' || phase === 'total' ? '' : `  ${phase}`;
+  const verified = phase === 'verifying' ? ` ${count(s.verifiedMessages)}` : '';
+  const doing = phase === 'copying' || phase === 'total' ? '' : `  ${phase}${verified}`;
   return [
     `${done}  ${size}${speed}${flow}${eta}${doing}`,
     `${done}${speed}${flow}${eta}${doing}`,
@@ -51,6 +52,12 @@ function variants(phase: string, s: Standing): string[] {
     done,
     percent(s.fraction),
   ];
+}
+
+/** "12.0/50.0 MB"; both units only where they differ. */
+function share(done: string, all: string): string {
+  const unit = all.slice(all.indexOf(' '));
+  return `${done.endsWith(unit) ? done.slice(0, -unit.length) : done}/${all}`;
 }
 
 function drawn(fraction: number, columns: number, colour: boolean): string {

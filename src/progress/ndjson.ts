@@ -33,7 +33,8 @@ const CLOSING: ReadonlySet<RunEvent['type']> = new Set(['account-ended', 'run-en
 
 function slim(event: RunEvent): object {
   if (event.type === 'account-ended') {
-    const { failed, inDoubt, changed, notices, folders, folderBytes, ...rest } = event.result;
+    const { failed, inDoubt, changed, notices, folders, folderBytes, created, years, droppedFlags, ...rest } =
+      event.result;
     return {
       ...event,
       result: {

@@ -121,6 +121,7 @@ export interface Standing {
   readonly messages: number;
   readonly doneOctets: number;
   readonly octets: number;
+  readonly verifiedMessages: number;
   /** 0 to 1. */
   readonly fraction: number;
   readonly rate: { readonly messages: number; readonly octets: number } | null;
@@ -146,6 +147,7 @@ export function standingOf(accounts: readonly AccountTally[]): Standing {
     messages,
     doneOctets,
     octets,
+    verifiedMessages: sum(a => a.verifiedMessages),
     fraction: messages === 0 ? 0 : Math.min(1, doneMessages / messages),
     rate,
     secondsLeft: rate === null ? null : secondsLeft(messages - doneMessages, octets - doneOctets, rate),

@@ -14,10 +14,10 @@ import {
   totalsOf,
   totalsOfRun,
   verdictOf,
+  verdictWords,
   type YearRow,
   yearRows,
 } from './summary.js';
-import { verdictWords } from './text.js';
 
 /** Rows of one table; the CSV report has no limit. */
 const MOST_ROWS = 10_000;

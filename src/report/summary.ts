@@ -244,6 +244,20 @@ function verificationOf(result: RunResult, totals: Totals): string | null {
   return `Verified: ${counted(all, 'message')} read back: ${parts.join(', ')}.`;
 }
 
+const VERDICT_WORDS = {
+  same: 'identical',
+  sameAfterLineEnds: 'same after line ends are made equal',
+  weak: 'header fields changed by the server',
+  differs: 'different',
+  missing: 'missing',
+  changedSince: 'changed since it was stored',
+} as const;
+
+/** A verdict in words. */
+export function verdictWords(verdict: keyof typeof VERDICT_WORDS): string {
+  return VERDICT_WORDS[verdict];
+}
+
 /** What a person should do now, most pressing first; empty when there is nothing to do. */
 export function nextSteps(result: RunResult): string[] {
   const steps = new Set<string>();

@@ -10,6 +10,7 @@ import {
   totalsOf,
   totalsOfRun,
   verdictOf,
+  verdictWords,
 } from './summary.js';
 
 const COLUMNS = 80;
@@ -133,20 +134,6 @@ function doubts(account: AccountResult): string[] {
     }),
     ...rest(account.inDoubt.length),
   ];
-}
-
-const VERDICT_WORDS = {
-  same: 'identical',
-  sameAfterLineEnds: 'same after line ends are made equal',
-  weak: 'header fields changed by the server',
-  differs: 'different',
-  missing: 'missing',
-  changedSince: 'changed since it was stored',
-} as const;
-
-/** A verdict in words. */
-export function verdictWords(verdict: keyof typeof VERDICT_WORDS): string {
-  return VERDICT_WORDS[verdict];
 }
 
 function changes(account: AccountResult): string[] {

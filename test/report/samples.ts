@@ -1,3 +1,4 @@
+import type { StatusAccount } from '../../src/report/status.js';
 import type { AccountResult, RunResult } from '../../src/run/result.js';
 
 export function account(over: Partial<AccountResult> = {}): AccountResult {
@@ -154,6 +155,47 @@ export const DRY: RunResult = run(
   ],
   { dryRun: true, seconds: 3.4 },
 );
+
+export function status(over: Partial<StatusAccount> = {}): StatusAccount {
+  return {
+    name: 'alice',
+    source: 'pop3://alice@pop.example.org:995',
+    destination: 'imap://alice@imap.example.net',
+    lastRun: { endedAt: Date.UTC(2026, 10, 23, 9, 15), exitCode: 0 },
+    done: 1234,
+    refused: 0,
+    inDoubt: 0,
+    octets: 81_234_567,
+    failures: [],
+    running: null,
+    ...over,
+  };
+}
+
+/** Accounts in every state the status table knows. */
+export const STATUS: readonly StatusAccount[] = [
+  status(),
+  status({
+    name: 'bob@example.org',
+    lastRun: { endedAt: Date.UTC(2026, 10, 22, 3, 0), exitCode: 1 },
+    refused: 2,
+    failures: [
+      {
+        label: 'UIDL 0000a1f7',
+        mailbox: 'Archive/2019',
+        failure: { code: 'APPEND_REFUSED', text: 'NO [LIMIT] Message size exceeds fixed maximum message size' },
+      },
+    ],
+  }),
+  status({ name: 'carol', lastRun: null, done: 0, octets: 0 }),
+  status({ name: 'dave', running: { pid: 4711, since: Date.UTC(2026, 10, 23, 9, 0) } }),
+  status({
+    name: 'erin',
+    lastRun: { endedAt: null, exitCode: null },
+    inDoubt: 1,
+    failures: [{ label: 'UIDL 9', mailbox: 'A', failure: null }],
+  }),
+];
 
 /** What strangers may put in subjects, folder names, labels and server words. */
 export const HOSTILE_TEXTS: readonly string[] = [

@@ -1,52 +1,12 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { displayWidth } from '../../src/report/safe-text.js';
-import { renderStatus, renderStatusJson, type StatusAccount } from '../../src/report/status.js';
-import { HOSTILE_TEXTS } from './samples.js';
-
-function status(over: Partial<StatusAccount> = {}): StatusAccount {
-  return {
-    name: 'alice',
-    source: 'pop3://alice@pop.example.org:995',
-    destination: 'imap://alice@imap.example.net',
-    lastRun: { endedAt: Date.UTC(2026, 10, 23, 9, 15), exitCode: 0 },
-    done: 1234,
-    refused: 0,
-    inDoubt: 0,
-    octets: 81_234_567,
-    failures: [],
-    running: null,
-    ...over,
-  };
-}
-
-const ACCOUNTS: readonly StatusAccount[] = [
-  status(),
-  status({
-    name: 'bob@example.org',
-    lastRun: { endedAt: Date.UTC(2026, 10, 22, 3, 0), exitCode: 1 },
-    refused: 2,
-    failures: [
-      {
-        label: 'UIDL 0000a1f7',
-        mailbox: 'Archive/2019',
-        failure: { code: 'APPEND_REFUSED', text: 'NO [LIMIT] Message size exceeds fixed maximum message size' },
-      },
-    ],
-  }),
-  status({ name: 'carol', lastRun: null, done: 0, octets: 0 }),
-  status({ name: 'dave', running: { pid: 4711, since: Date.UTC(2026, 10, 23, 9, 0) } }),
-  status({
-    name: 'erin',
-    lastRun: { endedAt: null, exitCode: null },
-    inDoubt: 1,
-    failures: [{ label: 'UIDL 9', mailbox: 'A', failure: null }],
-  }),
-];
+import { renderStatus, renderStatusJson } from '../../src/report/status.js';
+import { HOSTILE_TEXTS, STATUS, status } from './samples.js';
 
 describe('the status table', () => {
   test('shows each account, what is failing and what to do', () => {
-    expect(`\n${renderStatus(ACCOUNTS)}`).toMatchInlineSnapshot(`
+    expect(`\n${renderStatus(STATUS)}`).toMatchInlineSnapshot(`
       "
       ACCOUNT         LAST RUN                 COPIED  REFUSED IN DOUBT    OCTETS
       alice           2026-11-23 09:15          1,234        0        0   81.2 MB
@@ -86,11 +46,12 @@ describe('the status table', () => {
         expect(table).not.toMatch(/[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u202e\u200b]/);
         for (const line of table.split('\n')) expect(displayWidth(line)).toBeLessThanOrEqual(80);
       }),
+      { numRuns: 50 },
     );
   });
 
   test('is there as JSON with the next step of each account', () => {
-    const parsed = JSON.parse(renderStatusJson(ACCOUNTS)) as { version: number; accounts: { nextStep: string }[] };
+    const parsed = JSON.parse(renderStatusJson(STATUS)) as { version: number; accounts: { nextStep: string }[] };
     expect(parsed.version).toBe(1);
     expect(parsed.accounts.map(a => a.nextStep)).toEqual([
       null,
