@@ -1,9 +1,10 @@
 import { MessageDigester } from './digest.js';
-import type { DateSource, MessageFacts, SourceHints } from './facts.js';
+import type { DateSource, FlagFacts, MessageFacts, SourceHints } from './facts.js';
 import { FLAGS_UNKNOWN, flagsFromFields } from './flags.js';
 import { HazardScanner } from './hazards.js';
 import { groupFields } from './header.js';
 import { chooseInternalDate } from './internal-date.js';
+import { placeLabels } from './labels.js';
 
 export interface FactsOptions {
   /** Order of internal date sources; INTERNAL_DATE_ORDER unless configured. */
@@ -28,11 +29,20 @@ export function readFacts(body: Iterable<Buffer>, hints: SourceHints, options: F
   return {
     digest,
     fields,
-    flags: hints.flags ?? (hints.statusFields === true ? flagsFromFields(fields) : FLAGS_UNKNOWN),
+    flags: flagsOf(fields, hints),
     internalDate: chooseInternalDate(fields, hints, options.internalDateOrder, options.now),
     labels: hints.labels ?? [],
     path: hints.path ?? [],
     name: hints.name ?? null,
     hazards: { ...hazards.finish(), eightBitHeader: digester.eightBitHeader },
   };
+}
+
+function flagsOf(fields: MessageFacts['fields'], hints: SourceHints): FlagFacts {
+  if (hints.flags !== undefined) return hints.flags;
+  const own = hints.statusFields === true ? flagsFromFields(fields) : FLAGS_UNKNOWN;
+  if (hints.labels === undefined) return own;
+  // Labels say what was read, starred and a draft, whatever else becomes of them; keywords are the label policy's.
+  const { flags } = placeLabels(hints.labels, 'ignore');
+  return { ...own, known: true, system: new Set([...own.system, ...flags]) };
 }

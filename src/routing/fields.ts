@@ -59,8 +59,6 @@ const monthName = (local: Date) => MONTHS[local.getUTCMonth()] ?? '';
 const address = (name: string) => (view: MessageView) => view.header.addresses(name)[0]?.address.toLowerCase() ?? '';
 const domain = (text: string) => (text.includes('@') ? text.slice(text.lastIndexOf('@') + 1) : '');
 
-const nested = (path: string) => path.split('/').filter(level => level.trim() !== '');
-
 /** Every field a template may name. */
 export const FIELDS: ReadonlyMap<string, Field> = new Map<string, Field>([
   ['account', { missing: 'always', values: view => one(view.account) }],
@@ -87,7 +85,7 @@ export const FIELDS: ReadonlyMap<string, Field> = new Map<string, Field>([
   ['subject', { missing: 'default', values: view => one(view.header.texts('subject')[0]) }],
   ['list', { missing: 'default', values: view => one(view.list?.name) }],
   ['listId', { missing: 'default', values: view => one(view.list?.id) }],
-  ['label', { missing: 'default', values: view => (view.label === null ? [] : nested(view.label)) }],
+  ['label', { missing: 'default', values: view => view.target?.levels ?? [] }],
   [
     'path',
     {

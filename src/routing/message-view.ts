@@ -2,21 +2,11 @@ import type { DecodedHeader } from '../message/decoded.js';
 import type { MessageFacts } from '../message/facts.js';
 import type { SpecialUse } from '../message/folder.js';
 
-/** What routing is told beside a message's own facts. */
-export interface RouteContext {
-  /** Octets of the message as announced, where only its header was read; else the facts' own count is used. */
-  readonly size?: number;
-  /** One delivery for each; without labels, or where the policy asks for no folders, none: one delivery, no label. */
-  readonly labels?: readonly LabelTarget[];
-  /** Keywords the label policy wants on every copy. */
-  readonly keywords?: readonly string[];
-}
-
 /** A label that asks for a copy of the message in a folder of its own. */
 export interface LabelTarget {
-  /** The label as the user named it; "/" nests. */
-  readonly label: string;
-  /** Set where the label is one of the mail system's own. */
+  /** Levels of the label, as the user named them. */
+  readonly levels: readonly string[];
+  /** Set where the label is one of the mail system's own (Sent). */
   readonly special?: SpecialUse;
 }
 
@@ -36,8 +26,8 @@ export class MessageView {
   readonly size: number;
   /** Labels that `label` conditions look at. */
   readonly labels: readonly string[];
-  /** The label this delivery is for; null: none. */
-  readonly label: string | null;
+  /** The label this copy is for; null: none. */
+  readonly target: LabelTarget | null;
   readonly header: DecodedHeader;
   #list: MailingList | null | undefined;
 
@@ -55,7 +45,7 @@ export class MessageView {
     this.facts = facts;
     this.size = size;
     this.labels = labels;
-    this.label = target?.label ?? null;
+    this.target = target;
     this.header = header;
   }
 

@@ -2,8 +2,9 @@ import { type MessageFailure, printable } from '../errors.js';
 import { DecodedHeader } from '../message/decoded.js';
 import type { MessageFacts } from '../message/facts.js';
 import type { FolderPath } from '../message/folder.js';
+import { type LabelPlacement, type LabelPolicy, placeLabels } from '../message/labels.js';
 import type { SourceKind } from './fields.js';
-import { type LabelTarget, MessageView, type RouteContext } from './message-view.js';
+import { type LabelTarget, MessageView } from './message-view.js';
 import { type Condition, compileConditions, type RuleConditions } from './rule.js';
 import { compileTemplate, type Template } from './template.js';
 
@@ -17,6 +18,8 @@ export interface RoutingConfig {
   /** What {source} gives and `source` conditions look at. */
   readonly source: string;
   readonly kind: SourceKind;
+  /** What the labels of a Gmail export become; primary unless configured. */
+  readonly labels?: LabelPolicy;
   /** Template for messages no rule matches. */
   readonly folder: string;
   /** First match wins. */
@@ -58,10 +61,13 @@ export interface Explanation {
 }
 
 export interface Routing {
-  /** Never throws for what a message holds. */
-  route(facts: MessageFacts, context?: RouteContext): Route;
+  /**
+   * Never throws for what a message holds.
+   * @param octets size as the source announced it, where only the header was read; else what was read is counted
+   */
+  route(facts: MessageFacts, octets?: number): Route;
   /** The same decision with its reasons, one for each copy. */
-  explain(facts: MessageFacts, context?: RouteContext): Explanation[];
+  explain(facts: MessageFacts, octets?: number): Explanation[];
 }
 
 interface Rule {
@@ -82,18 +88,30 @@ export function compileRouting(config: RoutingConfig): Routing {
     conditions: [],
     action: { folder: compileTemplate(config.folder, { source: config.kind }) },
   };
-  const views = (facts: MessageFacts, context: RouteContext): MessageView[] => {
+  const views = (facts: MessageFacts, labels: LabelPlacement, octets = facts.digest.size): MessageView[] => {
     const header = new DecodedHeader(facts.fields);
-    const targets: readonly (LabelTarget | null)[] = context.labels?.length ? context.labels : [null];
-    return targets.map(target => viewOf(config, facts, context, target, targets.length > 1, header));
+    const targets = labelTargets(labels);
+    return targets.map(target => viewOf(config, facts, octets, target, targets.length > 1, header));
   };
+  const place = (facts: MessageFacts) => placeLabels(facts.labels, config.labels ?? 'primary');
   return {
-    route: (facts, context = {}) => {
-      const routes = views(facts, context).map(view => decide(rules, last, view).route);
-      return combine(routes, context.keywords ?? []);
+    route: (facts, octets) => {
+      const labels = place(facts);
+      const routes = views(facts, labels, octets).map(view => decide(rules, last, view).route);
+      return combine(routes, [...labels.keywords]);
     },
-    explain: (facts, context = {}) => views(facts, context).map(view => explain(rules, last, view)),
+    explain: (facts, octets) => views(facts, place(facts), octets).map(view => explain(rules, last, view)),
   };
+}
+
+/** One target for each copy; without labels that ask for a folder, one copy for none. */
+function labelTargets({ folders }: LabelPlacement): readonly (LabelTarget | null)[] {
+  if (folders.length === 0) return [null];
+  return folders.map(({ parts, special }) => {
+    // INBOX is a mailbox, Inbox the label that stands for it.
+    const levels = parts.length === 1 && parts[0] === 'INBOX' ? ['Inbox'] : parts;
+    return special === undefined ? { levels } : { levels, special };
+  });
 }
 
 function compileRule(rule: RuleConfig, index: number, source: SourceKind): Rule {
@@ -108,16 +126,15 @@ function compileRule(rule: RuleConfig, index: number, source: SourceKind): Rule 
 function viewOf(
   config: RoutingConfig,
   facts: MessageFacts,
-  context: RouteContext,
+  octets: number,
   target: LabelTarget | null,
   oneOfMany: boolean,
   header: DecodedHeader,
 ): MessageView {
   // Where each label gets its copy, a copy is judged by its own label only; else every label of the message counts.
-  const own = target === null ? [] : [target.label];
+  const own = target === null ? [] : [target.levels.join('/')];
   const labels = oneOfMany ? own : [...new Set([...own, ...facts.labels])];
-  const size = context.size ?? facts.digest.size;
-  return new MessageView(config.account, config.source, facts, size, labels, target, header);
+  return new MessageView(config.account, config.source, facts, octets, labels, target, header);
 }
 
 function decide(rules: readonly Rule[], last: Rule, view: MessageView): { rule: Rule; route: Route } {
@@ -160,5 +177,5 @@ function explain(rules: readonly Rule[], last: Rule, view: MessageView): Explana
     if (rule === decisive) break;
   }
   const template = 'folder' in decisive.action ? decisive.action.folder.text : null;
-  return { label: view.label, steps, template, route };
+  return { label: view.target?.levels.join('/') ?? null, steps, template, route };
 }

@@ -237,8 +237,15 @@ function render(parts: readonly Part[], special: string | null, view: MessageVie
     }
   }
   const target = special === null ? undefined : SPECIAL.get(special);
-  if (target === undefined) return { ok: true, folder: { parts: levels } };
-  return { ok: true, folder: { parts: [target.name, ...levels], special: target.use } };
+  if (target !== undefined) return { ok: true, folder: { parts: [target.name, ...levels], special: target.use } };
+  const own = isLabelAlone(parts[0]) ? view.target?.special : undefined;
+  return { ok: true, folder: own === undefined ? { parts: levels } : { parts: levels, special: own } };
+}
+
+/** A label of the mail system's own (Sent) that names the whole first part is the server's folder of that use. */
+function isLabelAlone(part: Part | undefined): boolean {
+  const [only, ...more] = part?.pieces ?? [];
+  return only !== undefined && more.length === 0 && 'field' in only && only.field === 'label';
 }
 
 /** A field of several levels continues the part it begins in with its first level and gives its last to what follows. */

@@ -1,20 +1,15 @@
 import { describe, expect, test } from 'vitest';
 import type { SourceHints } from '../../src/message/facts.js';
-import type { RouteContext } from '../../src/routing/message-view.js';
+import type { LabelPolicy } from '../../src/message/labels.js';
 import { compileRouting, type RuleConfig } from '../../src/routing/route.js';
 import type { RuleConditions } from '../../src/routing/rule.js';
 import { factsOf, ORDINARY } from './facts.js';
 
-const routing = (rules: readonly RuleConfig[], folder = 'Rest') =>
-  compileRouting({ account: 'alice', source: 'pop.example.org', kind: 'mbox', folder, rules });
+const routing = (rules: readonly RuleConfig[], folder = 'Rest', labels: LabelPolicy = 'primary') =>
+  compileRouting({ account: 'alice', source: 'pop.example.org', kind: 'mbox', labels, folder, rules });
 
-function matches(
-  when: RuleConditions,
-  header = ORDINARY,
-  hints: SourceHints = {},
-  context: RouteContext = {},
-): boolean {
-  const route = routing([{ when, folder: 'Hit' }]).route(factsOf(header, hints), context);
+function matches(when: RuleConditions, header = ORDINARY, hints: SourceHints = {}, octets?: number): boolean {
+  const route = routing([{ when, folder: 'Hit' }]).route(factsOf(header, hints), octets);
   return route.kind === 'deliver' && route.folders[0]?.parts[0] === 'Hit';
 }
 
@@ -51,7 +46,7 @@ describe('conditions', () => {
     expect(matches({ minSize: size, maxSize: size })).toBe(true);
     expect(matches({ minSize: size + 1 })).toBe(false);
     expect(matches({ maxSize: size - 1 })).toBe(false);
-    expect(matches({ minSize: 5_000_000 }, ORDINARY, {}, { size: 6_000_000 })).toBe(true);
+    expect(matches({ minSize: 5_000_000 }, ORDINARY, {}, 6_000_000)).toBe(true);
   });
 
   test('flags are named with or without a backslash', () => {
@@ -129,43 +124,71 @@ describe('rules', () => {
 });
 
 describe('labels', () => {
-  const labels = [{ label: 'Work/Clients' }, { label: 'Sent', special: 'sent' as const }];
-  const facts = factsOf(ORDINARY, { labels: ['Work/Clients', 'Sent'] });
+  const facts = factsOf(ORDINARY, { labels: ['Work/Clients', 'Sent', 'Inbox', 'Starred'] });
+  const sent: RuleConfig = { when: { label: ['Sent'] }, folder: '{special:sent}/{year}' };
+  const folders = (rules: readonly RuleConfig[], folder: string, labels: LabelPolicy) => {
+    const route = routing(rules, folder, labels).route(facts);
+    return route.kind === 'deliver' ? route.folders : route;
+  };
 
-  test('each label asked for gives a copy', () => {
-    expect(routing([], 'Archive/{label|All Mail}').route(facts, { labels, keywords: ['Starred'] })).toEqual({
-      kind: 'deliver',
-      folders: [{ parts: ['Archive', 'Work', 'Clients'] }, { parts: ['Archive', 'Sent'] }],
-      flags: ['Starred'],
-      rule: 'folder',
-    });
+  test('primary: one copy, by the label that says most', () => {
+    expect(folders([], 'Archive/{label|All Mail}', 'primary')).toEqual([{ parts: ['Archive', 'Sent'] }]);
+  });
+
+  test('all: each label gives a copy', () => {
+    expect(folders([], 'Archive/{label|All Mail}', 'all')).toEqual([
+      { parts: ['Archive', 'Sent'] },
+      { parts: ['Archive', 'Work', 'Clients'] },
+      { parts: ['Archive', 'Inbox'] },
+    ]);
   });
 
   test('copies that meet in one folder are one copy', () => {
-    expect(routing([], 'Archive').route(facts, { labels })).toMatchObject({ folders: [{ parts: ['Archive'] }] });
+    expect(folders([], 'Archive', 'all')).toEqual([{ parts: ['Archive'] }]);
+  });
+
+  test('keywords: one copy, the labels as keywords', () => {
+    const route = routing([], 'Archive/{label|All Mail}', 'keywords').route(factsOf(ORDINARY, { labels: ['Work'] }));
+    expect(route).toMatchObject({ kind: 'deliver', folders: [{ parts: ['Archive', 'All Mail'] }], flags: ['Work'] });
+  });
+
+  test('ignore, or no label that asks for a folder: the default', () => {
+    expect(folders([], 'Archive/{label|All Mail}', 'ignore')).toEqual([{ parts: ['Archive', 'All Mail'] }]);
+  });
+
+  test("at the top, the mail system's own labels are the server's own folders", () => {
+    expect(folders([], '{label|All Mail}', 'all')).toEqual([
+      { parts: ['Sent'], special: 'sent' },
+      { parts: ['Work', 'Clients'] },
+      { parts: ['Inbox'] },
+    ]);
   });
 
   test('with a copy for each label, a rule looks at the label of its copy', () => {
-    const { route } = routing([{ when: { label: ['Sent'] }, folder: '{special:sent}/{year}' }], '{label|All Mail}');
-    expect(route(facts, { labels })).toMatchObject({
-      folders: [{ parts: ['Work', 'Clients'] }, { parts: ['Sent', '1997'], special: 'sent' }],
-    });
+    expect(folders([sent], '{label|All Mail}', 'all')).toEqual([
+      { parts: ['Sent', '1997'], special: 'sent' },
+      { parts: ['Work', 'Clients'] },
+      { parts: ['Inbox'] },
+    ]);
   });
 
   test('with one copy, a rule looks at every label', () => {
-    const { route } = routing([{ when: { label: ['Sent'] }, folder: '{special:sent}' }], '{label|All Mail}');
-    expect(route(facts, { labels: [{ label: 'Work/Clients' }] })).toMatchObject({ folders: [{ special: 'sent' }] });
+    expect(folders([{ when: { label: ['work/*'] }, folder: 'Work' }], '{label|All Mail}', 'primary')).toEqual([
+      { parts: ['Work'] },
+    ]);
+    expect(folders([sent], 'x', 'ignore')).toEqual([{ parts: ['Sent', '1997'], special: 'sent' }]);
   });
 
   test('a skipped copy leaves the others; all skipped skip the message', () => {
-    const skip: RuleConfig = { when: { label: ['Sent'] }, skip: 'sent' };
-    expect(routing([skip], '{label|x}').route(facts, { labels })).toMatchObject({
-      folders: [{ parts: ['Work', 'Clients'] }],
-    });
-    expect(routing([{ when: {}, skip: 'all' }]).route(facts, { labels })).toMatchObject({
-      kind: 'skip',
-      reason: 'all',
-    });
+    expect(folders([{ when: { label: ['sent', 'inbox'] }, skip: 'sent' }], '{label|x}', 'all')).toEqual([
+      { parts: ['Work', 'Clients'] },
+    ]);
+    expect(folders([{ when: {}, skip: 'all' }], '{label|x}', 'all')).toMatchObject({ kind: 'skip', reason: 'all' });
+  });
+
+  test('stars and what was read are flags whatever becomes of the labels', () => {
+    expect(facts.flags).toMatchObject({ known: true, system: new Set(['\\Seen', '\\Flagged']) });
+    expect(factsOf('', { labels: ['Unread'] }).flags).toMatchObject({ known: true, system: new Set() });
   });
 });
 

@@ -3,25 +3,23 @@ import { describe, expect, test } from 'vitest';
 import { FerryError } from '../../src/errors.js';
 import type { SourceHints } from '../../src/message/facts.js';
 import type { SourceKind } from '../../src/routing/fields.js';
-import type { LabelTarget } from '../../src/routing/message-view.js';
 import { compileRouting } from '../../src/routing/route.js';
 import { factsOf, ORDINARY } from './facts.js';
 
 function routing(folder: string, kind: SourceKind = 'mbox') {
-  return compileRouting({ account: 'alice', source: 'pop.example.org', kind, folder, rules: [] });
+  return compileRouting({ account: 'alice', source: 'pop.example.org', kind, labels: 'primary', folder, rules: [] });
 }
 
 interface Given {
   readonly header?: string;
   readonly hints?: SourceHints;
-  readonly label?: LabelTarget;
   readonly kind?: SourceKind;
 }
 
 /** The folder in config form, or the failure's text. */
 function folder(template: string, given: Given = {}): string {
   const facts = factsOf(given.header ?? ORDINARY, given.hints);
-  const route = routing(template, given.kind).route(facts, given.label === undefined ? {} : { labels: [given.label] });
+  const route = routing(template, given.kind).route(facts);
   if (route.kind === 'failed') return `failed: ${route.failure.text}`;
   if (route.kind === 'skip') return 'skip';
   return route.folders.map(({ parts, special }) => (special ? `${special}:` : '') + parts.join('/')).join(' + ');
@@ -94,8 +92,8 @@ describe('fields', () => {
     expect(folder('{name}', { hints: { name: 'Inbox' } })).toBe('Inbox');
     expect(folder('{path}', { hints: { name: 'old' } })).toBe('old');
     expect(folder('Attic/{path}', { kind: 'maildir' })).toBe('Attic/Inbox');
-    expect(folder('A/{label|x}', { label: { label: 'Work/Clients' } })).toBe('A/Work/Clients');
-    expect(folder('A/{label|x}', { label: { label: '/Work//Clients/' } })).toBe('A/Work/Clients');
+    expect(folder('A/{label|x}', { hints: { labels: ['Work/Clients'] } })).toBe('A/Work/Clients');
+    expect(folder('A/{label|x}', { hints: { labels: ['/Work//Clients/'] } })).toBe('A/Work/Clients');
   });
 
   test('a slash inside any other value makes no level and stays visible', () => {
@@ -123,10 +121,10 @@ describe('a value that makes no folder name', () => {
     ['A/{subject|x}', 'Subject: a\u202eb\r\n', 'a\\u202eb'],
     ['A/{label|x}', '', '{label} = ".."'],
   ])('%s with %j fails the message and is named', (template, header, named) => {
-    expect(folder(template, { header, label: { label: '..' } })).toMatch(
+    expect(folder(template, { header, hints: { labels: ['..'] } })).toMatch(
       /^failed: folder: the folder name ".*" is impossible/,
     );
-    expect(folder(template, { header, label: { label: '..' } })).toContain(named);
+    expect(folder(template, { header, hints: { labels: ['..'] } })).toContain(named);
   });
 });
 
@@ -173,7 +171,14 @@ describe('templates refused when loaded', () => {
 
   test('what a condition of the rule makes sure of needs none', () => {
     const rules = [{ when: { listId: ['*'] }, folder: 'Lists/{listId}/{list}' }];
-    const { route } = compileRouting({ account: 'a', source: 's', kind: 'pop3', folder: 'Archive/{year}', rules });
+    const { route } = compileRouting({
+      account: 'a',
+      source: 's',
+      kind: 'pop3',
+      labels: 'primary',
+      folder: 'Archive/{year}',
+      rules,
+    });
     const facts = factsOf('List-Id: <things.example.org>\r\n');
     expect(route(facts)).toMatchObject({
       kind: 'deliver',
@@ -207,8 +212,12 @@ test('whatever a message holds, a template gives whole, legal levels or a failur
         name: awkward,
       }),
       ({ route: decide }, { subject, from, list, label, path, name }) => {
-        const facts = factsOf(`Subject: ${subject}\r\nFrom: ${from}\r\nList-Id: ${list}\r\n`, { path, name });
-        const route = decide(facts, { labels: [{ label }] });
+        const facts = factsOf(`Subject: ${subject}\r\nFrom: ${from}\r\nList-Id: ${list}\r\n`, {
+          path,
+          name,
+          labels: [label],
+        });
+        const route = decide(facts);
         if (route.kind === 'failed') {
           expect(route.failure.code).toBe('MAILBOX_NAME_ILLEGAL');
           return;
