@@ -1,6 +1,5 @@
 import { once } from 'node:events';
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -129,10 +128,10 @@ describe.skipIf(!present)('the HTML report in Chromium', () => {
   for (const width of [1280, 390]) {
     for (const dark of [false, true]) {
       test(`passes the accessibility checks ${width} pixels wide, ${dark ? 'dark' : 'light'}`, async () => {
-        const axe = createRequire(import.meta.url).resolve('axe-core');
+        const { default: axe } = await import('axe-core');
         for (const result of width === 1280 && !dark ? [MIXED, CLEAN, DRY] : [MIXED]) {
           const { page } = await open(result, { width, dark, bypassCSP: true });
-          await page.addScriptTag({ path: axe });
+          await page.addScriptTag({ content: axe.source });
           const found = await page.evaluate<string[]>(`axe.run().then(({ violations }) =>
             violations.map(v => v.id + ': ' + v.nodes.map(n => n.html).join(' | ')))`);
           expect(found).toEqual([]);
