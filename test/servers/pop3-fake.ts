@@ -5,7 +5,7 @@
  *
  *   await using server = await startPop3({ messages: [Buffer.from('Subject: a\r\n\r\nhi\r\n')] });
  *   server.port; server.user; server.password;
- *   server.commands      // every command line received, all connections, in order, passwords included
+ *   server.commands      // every command line, as soon as it arrives, all connections, passwords included
  *   server.connections   // connections accepted so far
  *   server.messages      // what the maildrop holds now (DELE takes effect at QUIT)
  *
@@ -83,7 +83,7 @@ export async function startPop3(options: FakeOptions = {}): Promise<FakePop3> {
 
   const listener = await listen(async socket => {
     const connection = ++connections;
-    const wire = new Wire(socket, options);
+    const wire = new Wire(socket, options, commands);
     if (options.implicitTls === true) wire.secure(identity(options));
     const session = new Maildrop(options, user, password, drop, wire);
     const send = async (command: string, reply: string | Buffer): Promise<boolean> => {
@@ -99,7 +99,6 @@ export async function startPop3(options: FakeOptions = {}): Promise<FakePop3> {
     };
     if (!(await send('', '+OK ready\r\n'))) return;
     for await (const line of wire.lines()) {
-      commands.push(line);
       const [verb = ''] = line.toUpperCase().split(' ');
       const upgrade = verb === 'STLS' && options.tls !== undefined;
       const reply = upgrade ? '+OK begin TLS\r\n' : session.answer(line);
@@ -253,10 +252,10 @@ class Maildrop {
 
 /** Byte-stuffs a message; one without a final line end gets one, as no POP3 server can do otherwise. */
 function multiLine(status: string, octets: Buffer): Buffer {
-  const text = octets.toString('latin1');
-  const stuffed = text.replace(/(^|\r\n)\./g, '$1..');
-  const whole = stuffed === '' || stuffed.endsWith('\r\n') ? stuffed : `${stuffed}\r\n`;
-  return Buffer.from(`${status}\r\n${whole}.\r\n`, 'latin1');
+  const dots = octets[0] === 0x2e || octets.includes('\r\n.');
+  const stuffed = dots ? Buffer.from(octets.toString('latin1').replace(/(^|\r\n)\./g, '$1..'), 'latin1') : octets;
+  const open = octets.length > 0 && octets.subarray(-2).toString('latin1') !== '\r\n';
+  return Buffer.concat([Buffer.from(`${status}\r\n`), stuffed, Buffer.from(open ? '\r\n.\r\n' : '.\r\n')]);
 }
 
 function topOf(octets: Buffer, lines: number): Buffer {
@@ -295,7 +294,7 @@ export async function scriptPop3(
   let connections = 0;
   const listener = await listen(async socket => {
     connections++;
-    const wire = new Wire(socket, options);
+    const wire = new Wire(socket, options, commands);
     const lines = wire.lines();
     for (const step of steps) {
       if ('send' in step) await wire.send(step.send);
@@ -304,15 +303,12 @@ export async function scriptPop3(
       else {
         const line = await lines.next();
         if (line.done === true) return;
-        commands.push(line.value);
         const matches = typeof step.expect === 'string' ? step.expect === line.value : step.expect.test(line.value);
         if (matches) continue;
         unexpected.push(line.value);
         return wire.end('close');
       }
     }
-    // Whatever else comes is a fault of the client and shows up in the log.
-    for await (const line of lines) commands.push(line);
   });
   return {
     ...listener,
@@ -328,13 +324,16 @@ export async function scriptPop3(
 class Wire {
   #socket: Socket;
   readonly #chop: (() => number) | null;
+  readonly #log: string[];
   #received = '';
   #lines: string[] = [];
   #ended = false;
   #wake = () => {};
 
-  constructor(socket: Socket, { chop }: Pick<FakeOptions, 'chop'>) {
+  /** @param log gets every line as soon as it arrives */
+  constructor(socket: Socket, { chop }: Pick<FakeOptions, 'chop'>, log: string[]) {
     this.#socket = socket;
+    this.#log = log;
     this.#chop = chop === undefined ? null : typeof chop === 'number' ? () => chop : chop;
     this.#listen();
   }
@@ -396,6 +395,7 @@ class Wire {
       const parts = this.#received.split('\r\n');
       this.#received = parts.pop() ?? '';
       this.#lines.push(...parts);
+      this.#log.push(...parts);
       this.#wake();
     });
     this.#socket.on('close', () => {

@@ -90,9 +90,8 @@ export class Pop3Session extends Pop3Command {
     return new Promise((resolve, reject) => {
       begin({
         name,
+        sasl,
         status: line => {
-          if (line.kind === 'continue' && !sasl)
-            throw this.violation(`${name}: an answer that is neither +OK nor -ERR`);
           resolve(line);
           return 'done';
         },

@@ -47,8 +47,13 @@ export async function listAll(source: Pop3Source): Promise<{ refs: Ref[]; pages:
 /** What reading gave: the octets, or the failure's code and text; and the error it ended with. */
 export interface Read {
   readonly refs: string[];
-  readonly bodies: (Buffer | string)[];
+  /** One char an octet. */
+  readonly bodies: string[];
   readonly error: unknown;
+}
+
+export function texts(messages: readonly Buffer[]): string[] {
+  return messages.map(octets => octets.toString('latin1'));
 }
 
 export async function readAll(
@@ -56,11 +61,11 @@ export async function readAll(
   refs: Iterable<Ref> | AsyncIterable<Ref>,
   signal = never,
 ): Promise<Read> {
-  const result: { refs: string[]; bodies: (Buffer | string)[]; error: unknown } = { refs: [], bodies: [], error: null };
+  const result: { refs: string[]; bodies: string[]; error: unknown } = { refs: [], bodies: [], error: null };
   try {
     for await (const outcome of source.read(refs, signal)) {
       result.refs.push(refOf(outcome).label);
-      result.bodies.push(outcome.ok ? octetsOf(outcome) : `${outcome.failure.code} ${outcome.failure.text}`);
+      result.bodies.push(outcome.ok ? textOf(outcome) : `${outcome.failure.code} ${outcome.failure.text}`);
     }
   } catch (error) {
     result.error = error;
@@ -72,9 +77,9 @@ function refOf(outcome: ReadOutcome): Ref {
   return outcome.ok ? outcome.message.ref : outcome.ref;
 }
 
-function octetsOf(outcome: ReadOutcome & { readonly ok: true }): Buffer {
+function textOf(outcome: ReadOutcome & { readonly ok: true }): string {
   const { body } = outcome.message;
-  const octets = Buffer.concat([...body.chunks()]);
+  const octets = Buffer.concat([...body.chunks()]).toString('latin1');
   body.dispose();
   return octets;
 }
