@@ -1,4 +1,4 @@
-import { closeSync, fsyncSync, openSync, statSync } from 'node:fs';
+import { closeSync, fsyncSync, openSync, realpathSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import Sqlite from 'better-sqlite3';
 import { FerryError } from '../errors.js';
@@ -100,14 +100,27 @@ function inspect(path: string): void {
 
 /** The layout's version; 0: empty, to be made. @throws STATE_NEWER, STATE_DAMAGED */
 function identify(driver: Sqlite.Database, path: string): number {
-  const version = Number(driver.pragma('user_version', { simple: true }));
-  const owner = Number(driver.pragma('application_id', { simple: true }));
-  const objects = Number(driver.prepare('select count(*) from sqlite_schema').pluck().get());
-  if (version === 0 && owner === 0 && objects === 0) return 0;
+  const size = sizeOf(path);
+  const number = (sql: string) => Number(driver.prepare(sql).pluck().get());
+  // One snapshot: another process may be making the file at this moment.
+  const { version, owner, objects, pages } = driver.transaction(() => ({
+    version: number('pragma user_version'),
+    owner: number('pragma application_id'),
+    objects: number('select count(*) from sqlite_schema'),
+    pages: number('pragma page_count'),
+  }))();
+  // SQLite takes less than a page for nothing and would write over it. Seen twice, as the file may just be in the making.
+  const scrap = pages === 0 && size > 0 && sizeOf(path) > 0;
+  if (version === 0 && owner === 0 && objects === 0 && !scrap) return 0;
   if (owner !== APPLICATION_ID || version === 0) {
     throw new FerryError('STATE_DAMAGED', `${path} is not a state file of mailferry`, {
       hint: 'Name another file with --state, or move this one away.',
     });
+  }
+  // A cut inside the last page SQLite would fill with zeros. While there is a log, it may hold that page.
+  const whole = pages * number('pragma page_size');
+  if (path !== ':memory:' && sizeOf(`${realpathSync(path)}-wal`) === 0 && sizeOf(path) < whole) {
+    throw new FerryError('STATE_DAMAGED', `the state file ${path} is cut off: ${sizeOf(path)} of ${whole} octets`);
   }
   if (version > MIGRATIONS.length) {
     throw new FerryError(
@@ -116,6 +129,10 @@ function identify(driver: Sqlite.Database, path: string): number {
     );
   }
   return version;
+}
+
+function sizeOf(path: string): number {
+  return statSync(path, { throwIfNoEntry: false })?.size ?? 0;
 }
 
 function migrate(driver: Sqlite.Database, path: string): void {

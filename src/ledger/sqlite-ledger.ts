@@ -34,7 +34,7 @@ export function openLedgerReadOnly(path: string): LedgerReader {
 
 const runColumns = ['name', 'started_at', 'ended_at', 'exit_code', 'result'] as const;
 
-class SqliteLedger implements Ledger {
+export class SqliteLedger implements Ledger {
   readonly #db: Database;
   #run: number | null = null;
 
