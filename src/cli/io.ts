@@ -20,11 +20,11 @@ export function errorText(error: FerryError): string {
 export function askPassword(prompt: string): Promise<string> {
   const { stdin, stderr } = process;
   if (!stdin.isTTY) {
-    throw new FerryError('SECRET_UNAVAILABLE', `no terminal to ask for the ${prompt}`, {
+    throw new FerryError('SECRET_UNAVAILABLE', `no terminal to ask for the ${prompt.replace(/: $/, '').toLowerCase()}`, {
       hint: 'Set MAILFERRY_FROM_PASSWORD and MAILFERRY_TO_PASSWORD.',
     });
   }
-  stderr.write(`${prompt}: `);
+  stderr.write(prompt);
   return new Promise((resolve, reject) => {
     let typed = '';
     stdin.setRawMode(true);

@@ -3,7 +3,13 @@ import { tmpdir } from 'node:os';
 import type { Credentials } from '../auth/credentials.js';
 import { BodyStore } from '../body/body-store.js';
 import { ByteBudget } from '../body/byte-budget.js';
-import type { AccountConfig, Config, ServerConfig, SourceConfig } from '../config/config.js';
+import {
+  type AccountConfig,
+  type Config,
+  DEFAULT_FOLDERS,
+  type ServerConfig,
+  type SourceConfig,
+} from '../config/config.js';
 import { resolveSecret } from '../config/secrets.js';
 import { ImapDestination } from '../destination/imap/imap-destination.js';
 import { PROFILES, type ProfileName } from '../destination/imap/profiles.js';
@@ -13,9 +19,11 @@ import { acquireAccountLock } from '../ledger/lock.js';
 import type { MessageFacts } from '../message/facts.js';
 import { readFacts } from '../message/read-facts.js';
 import type { Endpoint } from '../net/endpoint.js';
-import { compileRouting } from '../routing/route.js';
+import { compileRouting, type Route } from '../routing/route.js';
 import type { AccountJob, Filter } from '../run/account-job.js';
 import type { Unprepared } from '../run/migrate.js';
+import { MaildirSource } from '../sources/maildir/maildir-source.js';
+import { MboxSource } from '../sources/mbox/mbox-source.js';
 import { Pop3Source } from '../sources/pop3/pop3-source.js';
 import type { Source } from '../sources/source.js';
 import { askPassword } from './io.js';
@@ -75,13 +83,7 @@ async function buildJob(
     exactlyOnce: to.exactlyOnce,
     ...(flags.log === undefined ? {} : { log: flags.log }),
   });
-  const routing = compileRouting({
-    account: account.name,
-    source: sourceName(from),
-    kind: from.kind,
-    folder: account.folder ?? '',
-    rules: account.rules,
-  });
+  const route = routeOf(account);
   const now = Math.floor(Date.now() / 1000);
   return {
     name: account.name,
@@ -99,7 +101,7 @@ async function buildJob(
     staging: { parts: [to.staging] },
     settleAfter: config.limits.settleAfter,
     facts: (octets, hints) => readFacts(octets, hints, { internalDateOrder: account.internalDate, now }),
-    route: (facts, ref) => routing.route(facts, ref.size === null ? {} : { size: ref.size }),
+    route: (facts, ref) => route(facts, ref.size ?? undefined),
     flagsWhenUnknown: facts => whenUnknown(account, facts, now),
     unsafe: facts => unsafe(account, destination, facts),
     ...(flags.saved === undefined ? {} : { saveFailed: flags.saved }),
@@ -119,12 +121,31 @@ async function buildSource(account: AccountConfig, bodies: BodyStore, signal: Ab
         maxMessageOctets: MAX_MESSAGE_OCTETS,
       });
     case 'mbox':
+      return new MboxSource({ paths: from.paths, layout: from.layout, variant: from.variant, deleted: 'skip', bodies });
     case 'maildir':
-      throw new FerryError(
-        'NOT_SUPPORTED_YET',
-        `account ${printable(account.name)}: ${from.kind} sources are not supported yet`,
-      );
+      return new MaildirSource({ paths: [from.path], deleted: 'skip', bodies });
   }
+}
+
+/** Where the configuration names no folder and files were found by themselves, mail of a Gmail export goes by its labels. */
+function routeOf({
+  name,
+  from,
+  folder,
+  rules,
+}: AccountConfig): (facts: MessageFacts, octets: number | undefined) => Route {
+  const common = {
+    account: name,
+    source: sourceName(from),
+    kind: from.kind,
+    labels: from.kind === 'mbox' ? from.labels : 'ignore',
+    rules,
+  } as const;
+  if (folder !== null) return compileRouting({ ...common, folder }).route;
+  const byPath = compileRouting({ ...common, folder: DEFAULT_FOLDERS.tree });
+  const byLabel = compileRouting({ ...common, folder: DEFAULT_FOLDERS.takeout });
+  return (facts, octets) =>
+    (facts.fields.has('x-gm-thrid') || facts.labels.length > 0 ? byLabel : byPath).route(facts, octets);
 }
 
 function endpointOf(server: ServerConfig, side: Side): Endpoint {

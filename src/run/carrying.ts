@@ -141,7 +141,7 @@ export class Carrying {
     try {
       const facts = job.facts(body.chunks(), message.hints);
       const decision = decide(job, facts, ref, body.length);
-      if (decision.kind === 'filtered') return this.#skip(ref, 'filtered', decision.reason);
+      if (decision.kind === 'filtered') return this.#skip(ref, 'filtered');
       if (decision.kind === 'failed') {
         job.saveFailed?.(ref.label, body.chunks());
         return this.#refuse(ref, facts, body.length, decision.failure);
@@ -153,7 +153,7 @@ export class Carrying {
         account.recordSkips(this.#run.run, [
           { message: ref, label: printable(ref.label), reason: 'duplicate', digest: facts.digest },
         ]);
-        return this.#skip(ref, 'duplicate', 'the same octets are there already');
+        return this.#skip(ref, 'duplicate');
       }
       this.#carried += 1;
       const counts = { open: open.length, deliveries: done.size + open.length };
@@ -242,10 +242,10 @@ export class Carrying {
     await this.#settle(records);
   }
 
-  #skip(ref: Ref, as: 'filtered' | 'duplicate', reason: string): void {
+  #skip(ref: Ref, as: 'filtered' | 'duplicate'): void {
     this.#tally[as] += 1;
     if (as === 'filtered') this.#failedForNow.add(keyOf(ref));
-    this.#run.emit({ type: 'skipped', account: this.#run.job.name, ref: printable(ref.label), reason });
+    this.#run.emit({ type: 'skipped', account: this.#run.job.name, ref: printable(ref.label), reason: as });
     this.#finish(keyOf(ref));
   }
 
