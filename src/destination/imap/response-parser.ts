@@ -76,8 +76,9 @@ export class ResponseParser {
     this.#partialOctets = 0;
     // A bare LF ends a line too: some servers send it in greetings, and waiting for a CR would only hang.
     const end = octets.at(-2) === 0x0d ? octets.length - 2 : octets.length - 1;
-    this.#text += octets.toString('latin1', 0, end);
-    const size = this.#literalSize();
+    const line = octets.toString('latin1', 0, end);
+    this.#text += line;
+    const size = this.#literalSize(line);
     if (size === null) {
       const text = this.#text;
       this.#text = '';
@@ -88,9 +89,9 @@ export class ResponseParser {
     this.#handler.literalStart(this.#text, size);
   }
 
-  #literalSize(): number | null {
-    if (!this.#text.startsWith('* ') || !this.#text.endsWith('}') || STATUS_RESPONSE.test(this.#text)) return null;
-    const digits = LITERAL.exec(this.#text.slice(-40))?.[1];
+  #literalSize(line: string): number | null {
+    if (!line.endsWith('}') || !this.#text.startsWith('* ') || STATUS_RESPONSE.test(this.#text)) return null;
+    const digits = LITERAL.exec(line.slice(-40))?.[1];
     if (digits === undefined) return null;
     if (digits.length > LITERAL_DIGITS) {
       throw new FerryError('PROTOCOL_VIOLATION', 'the server announced a literal of absurd size', { side: 'to' });

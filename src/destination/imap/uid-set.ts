@@ -31,7 +31,7 @@ export function uidSets(uids: readonly number[]): string[] {
     let last = first;
     for (i++; sorted[i] === last + 1; i++) last++;
     const item = first === last ? `${first}` : `${first}:${last}`;
-    if (set.length + item.length > SET_OCTETS) {
+    if (set.length + 1 + item.length > SET_OCTETS) {
       sets.push(set);
       set = '';
     }
