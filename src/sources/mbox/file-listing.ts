@@ -156,7 +156,7 @@ export class FileListing {
 }
 
 /** Digests one message from the octets of its file. */
-class WireDigester {
+export class WireDigester {
   readonly #wire: WireForm;
   readonly #digester = new MessageDigester();
   #size = 0;

@@ -3,8 +3,9 @@ import type { Body } from '../../body/body.js';
 import type { BodyStore } from '../../body/body-store.js';
 import { FerryError, type MessageFailure, printable } from '../../errors.js';
 import type { SourceHints } from '../../message/facts.js';
-import { splitFields } from '../../message/header.js';
-import { gmailLabels } from '../../message/labels.js';
+import { flagsFromFields } from '../../message/flags.js';
+import { groupFields, splitFields } from '../../message/header.js';
+import { gmailLabels, placeLabels } from '../../message/labels.js';
 import type {
   CheckpointReader,
   HeaderOutcome,
@@ -341,11 +342,10 @@ export class MboxSource implements Source {
   #hints(at: Locator, fromLine: Buffer, header: Buffer): SourceHints {
     const file = this.#fileByPath.get(at.path);
     const date = fromLineDate(fromLine.toString('latin1'));
-    const labels = labelsOf(header);
     return {
       statusFields: true,
       ...(date === null ? {} : { fromLineDate: date }),
-      ...(labels === null ? {} : { labels }),
+      ...labelHints(header),
       ...(file === undefined ? {} : { path: file.folder, name: file.name }),
     };
   }
@@ -353,7 +353,7 @@ export class MboxSource implements Source {
   /** A failure of one message; what is wrong with more than it goes on upwards. */
   #asFailure(thrown: unknown): MessageFailure {
     if (thrown instanceof FerryError && thrown.code === 'INPUT_UNREADABLE') {
-      return { code: thrown.code, text: thrown.message };
+      return { code: 'RETR_REFUSED', text: thrown.message };
     }
     // It could be inflated when it was listed.
     if (thrown instanceof GzipBroken) return { code: 'INPUT_CHANGED', text: thrown.message };
@@ -497,10 +497,15 @@ async function collect(chunks: AsyncIterable<Buffer>): Promise<Buffer> {
   return Buffer.concat(parts);
 }
 
-/** null without an X-Gmail-Labels field. */
-function labelsOf(header: Buffer): string[] | null {
+/** Labels of a Gmail export, and the flags that are labels there; nothing for other mail. */
+function labelHints(header: Buffer): Pick<SourceHints, 'labels' | 'flags'> {
   const text = header.toString('latin1');
-  if (!/^x-gmail-labels/im.test(text)) return null;
-  const values = splitFields(text).filter(field => field.name === 'x-gmail-labels');
-  return values.length === 0 ? null : gmailLabels(values.map(field => field.value));
+  if (!/^x-gmail-labels/im.test(text)) return {};
+  const fields = groupFields(splitFields(text));
+  const values = fields.get('x-gmail-labels');
+  if (values === undefined) return {};
+  const labels = gmailLabels(values);
+  const own = flagsFromFields(fields);
+  const system = new Set([...own.system, ...placeLabels(labels, 'ignore').flags]);
+  return { labels, flags: { ...own, known: true, system } };
 }

@@ -83,8 +83,9 @@ export class MboxScanner {
   #midLine = false;
   /** Content-Length of the header being read; null: none; NaN: several that differ, or no number. */
   #length: number | null = null;
-  /** Messages not given out yet, in order. */
+  /** Messages not given out yet, in order, from #head on; what is before it is done with. */
   #found: Found[] = [];
+  #head = 0;
   #seq = 0;
   readonly #targets = new Map<number, Found>();
   #out: MboxEntry[] = [];
@@ -123,7 +124,7 @@ export class MboxScanner {
         this.#doubts.cutShort = last.target > end;
       }
     }
-    while (this.#found.length > 0) this.#giveOut();
+    while (this.#head < this.#found.length) this.#giveOut();
     this.#carry = Buffer.alloc(0);
     return this.#taken();
   }
@@ -280,7 +281,7 @@ export class MboxScanner {
 
   /** Its Content-Length is right: what was found inside it is text. */
   #confirm(found: Found): void {
-    const index = found.seq - (this.#found[0]?.seq ?? 0);
+    const index = this.#head + found.seq - (this.#found[this.#head]?.seq ?? 0);
     for (const inner of this.#found.splice(index + 1)) {
       this.#drop(inner);
       this.#doubts.insideContentLength++;
@@ -298,25 +299,33 @@ export class MboxScanner {
 
   #close(found: Found, end: number): void {
     found.end = Math.max(found.start, end);
-    if (found.body === -1 || found.body > found.end) found.body = found.end;
   }
 
   /** Gives out the closed messages at the front that no Content-Length can change any more. */
   #giveOutBefore(offset: number): void {
-    for (let first = this.#found[0]; first !== undefined; first = this.#found[0]) {
-      const undecided = !first.exact && first.target > offset && this.#found.length < HELD_CAP;
+    for (let first = this.#found[this.#head]; first !== undefined; first = this.#found[this.#head]) {
+      const held = this.#found.length - this.#head;
+      const undecided = !first.exact && first.target > offset && held < HELD_CAP;
       if (first.end === -1 || undecided) return;
       this.#giveOut();
     }
   }
 
   #giveOut(): void {
-    const found = this.#found.shift();
+    const found = this.#found[this.#head];
     if (found === undefined) return;
+    // Array.shift() moves everything that is behind, once there is much of it.
+    this.#head++;
+    if (this.#head === this.#found.length || this.#head > HELD_CAP) {
+      this.#found = this.#found.slice(this.#head);
+      this.#head = 0;
+    }
     this.#drop(found);
     this.#doubts.lines += found.lines;
     if (found.lines > 0) this.#doubts.first ??= found.firstLine;
-    const { from, start, body, end, exact } = found;
+    const { from, start, end, exact } = found;
+    // Without an empty line before its end, all of it is header section.
+    const body = found.body === -1 || found.body > end ? end : found.body;
     this.#out.push({ from, start, body, end, exact });
   }
 
