@@ -5,7 +5,7 @@ export interface Listing<T> {
 }
 
 /** A listing with more lines than this is an attack or a fault. */
-const MAX_ENTRIES = 5_000_000;
+const MAX_ENTRIES = 2_000_000;
 
 /**
  * Takes one line of LIST or UIDL: message number, one space, value (RFC 1939 sections 5 and 7).
