@@ -12,6 +12,7 @@ import type {
   MessageKey,
   MessageSkip,
   VerifyVerdict,
+  Watched,
 } from './ledger.js';
 import { storedKey } from './message-key.js';
 import { HOWS, KNOWN, SKIPS, STANDING, STATES, VERDICTS } from './schema.js';
@@ -40,14 +41,21 @@ const SQL = {
     on conflict (account, key, occurrence) do update set skip = excluded.skip`,
   dropEnded: 'delete from delivery where message = ? and mailbox = ? and state in (3, 4)',
   putDelivery: `insert into delivery
-    (account, message, mailbox, run, state, at, uid_validity, uid_floor, flags, date_epoch, date_offset)
-    values (?, ?, ?, ?, ${INTENT}, ?, ?, ?, ?, ?, ?) on conflict (message, mailbox) do nothing`,
+    (account, message, mailbox, run, state, at, uid_validity, uid_floor, staged_validity, staged_floor, flags, date_epoch,
+      date_offset)
+    values (?, ?, ?, ?, ${INTENT}, ?, ?, ?, ?, ?, ?, ?, ?) on conflict (message, mailbox) do nothing`,
   done: `update delivery set state = 2, how = ?, uid_validity = coalesce(?, uid_validity), uid = ?, uid_end = null,
     failure_code = null, failure_text = null where message = ? and mailbox = ? and state < 2`,
   refused: `update delivery set state = 3, failure_code = ?, failure_text = ?
     where message = ? and mailbox = ? and state < 2`,
   inDoubt: `update delivery set state = 1, failure_code = 'IN_DOUBT', failure_text = ?, uid_end = ?
     where message = ? and mailbox = ? and state < 2`,
+  watch: `insert into watch
+    (account, run, mailbox, label, uid_validity, uid_floor, header, canonical_header, body, size, at)
+    select d.account, d.run, d.mailbox, m.label, d.uid_validity, d.uid_floor, m.header, m.canonical_header, m.body,
+      m.digest_size, d.at
+    from delivery d join message m on m.id = d.message where d.message = ? and d.mailbox = ? and d.state < 2`,
+  endWatch: 'delete from watch where id = ? and account = ?',
   notSent: 'delete from delivery where message = ? and mailbox = ? and state < 2',
   verdict: 'update delivery set verified = ?, verified_at = ? where id = ? and account = ?',
   rollBack: 'update delivery set state = 4 where id = ? and account = ? and state = 2',
@@ -55,6 +63,8 @@ const SQL = {
   unskipTwins: `update message as twin set skip = null from delivery d join message m on m.id = d.message
     where d.id = ? and twin.account = m.account and twin.skip = ${SKIPS.indexOf('duplicate')}
       and substr(twin.header, 1, 8) = substr(m.header, 1, 8) and twin.header = m.header and twin.body = m.body`,
+  digestAnywhere: `select count(*) from message m join delivery d on d.message = m.id
+    where substr(m.header, 1, 8) = ? and m.header = ? and m.body = ? and m.account = ? and d.state = ${DONE}`,
   removed: 'update message set removed_at = ? where account = ? and key = ? and occurrence = ?',
   uids: `select uid from delivery where mailbox = ? and uid_validity = ? and uid is not null and state = ${DONE}`,
   digest: `select count(*) from message m join delivery d on d.message = m.id
@@ -165,6 +175,47 @@ export class SqliteAccountLedger implements AccountLedger {
           .pluck()
           .get(digest.header.subarray(0, 8), digest.header, digest.body, this.#id, id),
       );
+    });
+  }
+
+  deliveredAnywhere(digest: MessageDigest): number {
+    return this.#db.read(() =>
+      Number(
+        this.#db
+          .statement(SQL.digestAnywhere)
+          .pluck()
+          .get(digest.header.subarray(0, 8), digest.header, digest.body, this.#id),
+      ),
+    );
+  }
+
+  watched(): Watched[] {
+    const query = builder
+      .selectFrom('watch as w')
+      .innerJoin('mailbox as b', 'b.id', 'w.mailbox')
+      .innerJoin('run as r', 'r.id', 'w.run')
+      .selectAll('w')
+      .select(['b.path', 'r.name as run_name'])
+      .where('w.account', '=', this.#id)
+      .orderBy('w.id');
+    return this.#db.read(() =>
+      this.#db.all(query).map(row => ({
+        id: row.id,
+        run: row.run_name,
+        label: row.label,
+        mailbox: row.path,
+        uidValidity: row.uid_validity,
+        uidFloor: row.uid_floor,
+        digest: { header: row.header, canonicalHeader: row.canonical_header, body: row.body, size: row.size },
+        at: row.at,
+      })),
+    );
+  }
+
+  endWatches(ids: readonly number[]): void {
+    if (ids.length === 0) return;
+    this.#write(() => {
+      for (const id of ids) this.#db.statement(SQL.endWatch).run(id, this.#id);
     });
   }
 
@@ -298,6 +349,8 @@ export class SqliteAccountLedger implements AccountLedger {
         intent.at,
         intent.uidValidity,
         intent.uidFloor,
+        intent.staged?.uidValidity ?? null,
+        intent.staged?.uidFloor ?? null,
         intent.flags.join(' '),
         internalDate?.epoch ?? null,
         internalDate?.offset ?? null,
@@ -320,6 +373,7 @@ export class SqliteAccountLedger implements AccountLedger {
       case 'inDoubt':
         return put.run(outcome.text, outcome.uidEnd, messageId, mailboxId).changes === 1;
       case 'notSent':
+        if (outcome.watch === true) this.#db.statement(SQL.watch).run(messageId, mailboxId);
         return put.run(messageId, mailboxId).changes === 1;
     }
   }

@@ -62,6 +62,7 @@ export function deliveryRecord(row: DeliveryRow): DeliveryRecord {
     uidFloor: row.uid_floor,
     uid: row.uid,
     uidEnd: row.uid_end,
+    staged: row.staged_validity === null ? null : { uidValidity: row.staged_validity, uidFloor: row.staged_floor ?? 1 },
     flags: row.flags === '' ? [] : row.flags.split(' '),
     internalDate: row.date_epoch === null ? null : { epoch: row.date_epoch, offset: row.date_offset ?? 0 },
     at: row.at,

@@ -30,6 +30,8 @@ export interface Intent {
   readonly uidValidity: number;
   /** UIDs at or above this one may be this delivery's copy. */
   readonly uidFloor: number;
+  /** Where it is appended first, to be moved on; null: appended to its mailbox directly. */
+  readonly staged: { readonly uidValidity: number; readonly uidFloor: number } | null;
   readonly flags: readonly string[];
   readonly internalDate: ZonedDate | null;
   /** Epoch milliseconds of the attempt. */
@@ -51,8 +53,21 @@ export type Outcome =
       readonly text: string;
       readonly uidEnd: number | null;
     }
-  /** Certainly not stored: the intent is withdrawn. */
-  | { readonly state: 'notSent' };
+  /** Not stored: the intent is withdrawn. watch: it was in doubt, and a slow server might still commit it. */
+  | { readonly state: 'notSent'; readonly watch?: boolean };
+
+/** An attempt given up as not stored. A copy of it that appears later is a twin. */
+export interface Watched {
+  readonly id: number;
+  readonly run: string;
+  readonly label: string;
+  readonly mailbox: string;
+  readonly uidValidity: number;
+  readonly uidFloor: number;
+  readonly digest: MessageDigest;
+  /** Epoch milliseconds of the attempt. */
+  readonly at: number;
+}
 
 export interface DeliveryOutcome {
   readonly message: MessageKey;
@@ -177,6 +192,10 @@ export interface AccountReader {
   assignedUids(mailbox: string, uidValidity: number): Set<number>;
   /** Done deliveries of this message digest (header and body octets) into this mailbox (duplicates: skip; changed UIDLs). */
   deliveredDigest(digest: MessageDigest, mailbox: string): number;
+  /** Done deliveries of this message digest into any mailbox. */
+  deliveredAnywhere(digest: MessageDigest): number;
+  /** Attempts to look for again, oldest first. */
+  watched(): Watched[];
   /** Deliveries of one run or all, in order of recording. Read in pages: recording meanwhile is allowed. */
   deliveries(filter: {
     readonly run?: string;
@@ -216,6 +235,8 @@ export interface AccountLedger extends AccountReader {
   ): void;
   /** These done deliveries are gone again; messages skipped as their duplicates are no longer skipped. */
   recordRollback(ids: readonly number[]): void;
+  /** Looked at for the last time. */
+  endWatches(ids: readonly number[]): void;
   recordRemoved(messages: readonly MessageKey[], at: number): void;
   setCheckpoint(key: string, value: string): void;
   /** Mailboxes this account's runs created, with the run. */

@@ -85,6 +85,9 @@ export interface Tables {
     uid_floor: number;
     uid: number | null;
     uid_end: number | null;
+    /** Window in the staging mailbox; null: appended to its mailbox directly. */
+    staged_validity: number | null;
+    staged_floor: number | null;
     /** Joined with blanks. */
     flags: string;
     date_epoch: number | null;
@@ -93,6 +96,21 @@ export interface Tables {
     failure_text: string | null;
     verified: number | null;
     verified_at: number | null;
+  };
+  /** Attempts given up as not stored, which a slow server might still commit. */
+  watch: {
+    id: Generated<number>;
+    account: number;
+    run: number;
+    mailbox: number;
+    label: string;
+    uid_validity: number;
+    uid_floor: number;
+    header: Buffer;
+    canonical_header: Buffer;
+    body: Buffer;
+    size: number;
+    at: number;
   };
   checkpoint: { account: number; key: string; value: string };
   created: { account: number; run: number; path: string };

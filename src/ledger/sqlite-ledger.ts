@@ -102,7 +102,7 @@ export class SqliteLedger implements Ledger {
     return this.#db.write(() => {
       const id = this.#account(name)?.id;
       if (id === undefined) return false;
-      for (const table of ['delivery', 'message', 'checkpoint', 'created'] as const) {
+      for (const table of ['delivery', 'message', 'watch', 'checkpoint', 'created'] as const) {
         this.#db.run(builder.deleteFrom(table).where('account', '=', id));
       }
       this.#db.run(builder.deleteFrom('account').where('id', '=', id));

@@ -25,6 +25,7 @@ export function intent(id: string, changes: Partial<Intent> = {}): Intent {
     mailbox: 'Archive/2019',
     uidValidity: 7,
     uidFloor: 10,
+    staged: null,
     flags: ['\\Seen', 'work'],
     internalDate: { epoch: 1_500_000_000, offset: -90 },
     at: 1_700_000_000_000,

@@ -35,6 +35,7 @@ function batch(n: number): Intent[] {
     mailbox: 'Archive',
     uidValidity: 1,
     uidFloor: 1,
+    staged: null,
     flags: [],
     internalDate: null,
     at: 1,

@@ -73,6 +73,8 @@ export function first(schema: SchemaModule): CompiledQuery[] {
       .addColumn('uid_floor', 'integer', c => c.notNull())
       .addColumn('uid', 'integer')
       .addColumn('uid_end', 'integer')
+      .addColumn('staged_validity', 'integer')
+      .addColumn('staged_floor', 'integer')
       .addColumn('flags', 'text', c => c.notNull())
       .addColumn('date_epoch', 'integer')
       .addColumn('date_offset', 'integer')
@@ -94,6 +96,21 @@ export function first(schema: SchemaModule): CompiledQuery[] {
       .on('delivery')
       .columns(['mailbox', 'uid_validity', 'uid', 'state'])
       .where(sql.ref('uid'), 'is not', null),
+    schema
+      .createTable('watch')
+      .addColumn('id', 'integer', c => c.primaryKey())
+      .addColumn('account', 'integer', c => c.notNull().references('account.id'))
+      .addColumn('run', 'integer', c => c.notNull().references('run.id'))
+      .addColumn('mailbox', 'integer', c => c.notNull().references('mailbox.id'))
+      .addColumn('label', 'text', c => c.notNull())
+      .addColumn('uid_validity', 'integer', c => c.notNull())
+      .addColumn('uid_floor', 'integer', c => c.notNull())
+      .addColumn('header', 'blob', c => c.notNull())
+      .addColumn('canonical_header', 'blob', c => c.notNull())
+      .addColumn('body', 'blob', c => c.notNull())
+      .addColumn('size', 'integer', c => c.notNull())
+      .addColumn('at', 'integer', c => c.notNull())
+      .modifyEnd(strict),
     schema
       .createTable('checkpoint')
       .addColumn('account', 'integer', c => c.notNull().references('account.id'))
