@@ -129,7 +129,7 @@ export interface Destination {
    */
   pathOf(folder: FolderPath): string;
   /** Opens the mailbox, creating and subscribing it where it is missing. One call under way per mailbox. @throws MAILBOX_REFUSED */
-  ensure(folder: FolderPath, signal: AbortSignal): Promise<Mailbox>;
+  ensure(folder: FolderPath, signal: AbortSignal, options?: { readonly subscribe?: boolean }): Promise<Mailbox>;
   /** Flags of `wanted` this mailbox stores. */
   storable(
     mailbox: Mailbox,
@@ -156,14 +156,20 @@ export interface Destination {
     readonly uidNext: number;
     readonly messages: number;
   }>;
-  /** UID MOVE (RFC 6851), never COPY. Returns new UIDs by old where the server says (COPYUID). */
-  move(from: Mailbox, uids: readonly number[], to: Mailbox, signal: AbortSignal): Promise<ReadonlyMap<number, number>>;
+  /** UID MOVE (RFC 6851), never COPY. New UIDs by old where the server says (COPYUID). Repeating it is harmless. */
+  move(from: Mailbox, moves: readonly Move[], signal: AbortSignal): Promise<ReadonlyMap<number, number>>;
   /** \Deleted + UID EXPUNGE of exactly these UIDs (needs UIDPLUS). */
   expunge(mailbox: Mailbox, uids: readonly number[], signal: AbortSignal): Promise<void>;
   /** Deletes the mailbox if it is empty; true if it is gone. */
   removeIfEmpty(mailbox: Mailbox, signal: AbortSignal): Promise<boolean>;
   /** LOGOUT where possible. Never throws. */
   close(): Promise<void>;
+}
+
+/** Messages on their way from one mailbox to another. */
+export interface Move {
+  readonly uids: readonly number[];
+  readonly to: Mailbox;
 }
 
 export interface UidRange {

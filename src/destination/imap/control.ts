@@ -3,6 +3,7 @@ import { FerryError, printable } from '../../errors.js';
 import { abortReason, duration } from '../../net/deadline.js';
 import { where } from '../../net/endpoint.js';
 import { type Connected, type ConnectOptions, connectImap } from './connect.js';
+import { onAbort } from './on-abort.js';
 
 /** A mailbox as the control connection opens it. */
 export interface OpenedMailbox {
@@ -59,6 +60,10 @@ export class Control {
     await this.#run('SUBSCRIBE', signal, client => client.mailboxSubscribe(unicode));
   }
 
+  async unsubscribe(unicode: string, signal: AbortSignal): Promise<void> {
+    await this.#run('UNSUBSCRIBE', signal, client => client.mailboxUnsubscribe(unicode));
+  }
+
   async openMailbox(unicode: string, signal: AbortSignal): Promise<OpenedMailbox> {
     const mailbox = await this.#run('SELECT', signal, client => client.mailboxOpen(unicode));
     // UIDNEXT is missing on old servers; everything appended from now on has some UID above 0.
@@ -110,16 +115,15 @@ export class Control {
     signal: AbortSignal,
     work: (client: ImapFlow) => Promise<T>,
   ): Promise<T> {
-    const onAbort = () => client.close();
     if (signal.aborted) throw abortReason(signal);
-    signal.addEventListener('abort', onAbort, { once: true });
+    const unwatch = onAbort(signal, () => client.close());
     try {
       return await work(client);
     } catch (error) {
       if (signal.aborted) throw abortReason(signal);
       throw this.#failure(what, error, client);
     } finally {
-      signal.removeEventListener('abort', onAbort);
+      unwatch();
     }
   }
 

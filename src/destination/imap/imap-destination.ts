@@ -12,6 +12,7 @@ import type {
   DestinationFeatures,
   FolderPath,
   Mailbox,
+  Move,
   StoredMessage,
   UidRange,
 } from '../destination.js';
@@ -141,11 +142,13 @@ export class ImapDestination implements Destination {
     return mailboxName(folder, this.#open.rules).path;
   }
 
-  ensure(folder: FolderPath, signal: AbortSignal): Promise<Mailbox> {
+  ensure(folder: FolderPath, signal: AbortSignal, options: { readonly subscribe?: boolean } = {}): Promise<Mailbox> {
     const name = mailboxName(folder, this.#open.rules);
     const under = this.#ensuring.get(name.path);
     if (under !== undefined) return under;
-    const ensured = this.#ensure(folder, name, signal).finally(() => this.#ensuring.delete(name.path));
+    const ensured = this.#ensure(folder, name, options.subscribe ?? true, signal).finally(() =>
+      this.#ensuring.delete(name.path),
+    );
     this.#ensuring.set(name.path, ensured);
     return ensured;
   }
@@ -202,12 +205,16 @@ export class ImapDestination implements Destination {
     });
   }
 
-  async move(from: Mailbox, uids: readonly number[], to: Mailbox, signal: AbortSignal) {
+  async move(from: Mailbox, moves: readonly Move[], signal: AbortSignal) {
     if (!this.#open.capabilities.has('MOVE')) throw missing('MOVE');
-    if (uids.length === 0) return new Map<number, number>();
+    const moved = new Map<number, number>();
+    if (moves.length === 0) return moved;
     return this.#alone(signal, async session => {
       await this.#select(session, from, 'SELECT', signal);
-      return moveSelected(session, uids, to.wireName, signal);
+      // All at once: their answers come in order, and one round trip serves all folders of a batch.
+      const each = await Promise.all(moves.map(({ uids, to }) => moveSelected(session, uids, to.wireName, signal)));
+      for (const one of each) for (const [old, uid] of one) moved.set(old, uid);
+      return moved;
     });
   }
 
@@ -264,12 +271,14 @@ export class ImapDestination implements Destination {
     });
   }
 
-  async #ensure(folder: FolderPath, name: MailboxName, signal: AbortSignal): Promise<Mailbox> {
+  async #ensure(folder: FolderPath, name: MailboxName, subscribe: boolean, signal: AbortSignal): Promise<Mailbox> {
     let existing = this.#existing.get(name.path);
     let created = false;
     if (existing === undefined) {
       await this.#createSpecial(folder, signal);
       created = await this.#refusedAs(name, this.#control.create(name.unicode, signal));
+      // CREATE subscribes; a mailbox of ours is no business of the user's.
+      if (created && !subscribe) await this.#control.unsubscribe(name.unicode, signal);
       existing = name;
     }
     let opened = await this.#control.openMailbox(existing.unicode, signal).catch(asFerryError);
