@@ -155,8 +155,8 @@ describe('a listing', () => {
   test('of an endless UIDL answer needs no endless memory before it is refused', () => {
     const listing = { numbers: [], values: [] };
     let fault: string | null = null;
-    for (let n = 1; n <= 5_000_001 && fault === null; n++) fault = takeLine(listing, '1 x', () => null);
-    expect(fault).toBe('more than 5000000 lines');
+    for (let n = 1; n <= 2_000_001 && fault === null; n++) fault = takeLine(listing, '1 x', () => null);
+    expect(fault).toBe('more than 2000000 lines');
   });
 });
 
@@ -273,8 +273,8 @@ describe('the lines themselves', () => {
     ]);
   });
 
-  test('a million entries are joined in linear time and memory', () => {
-    const n = 1_000_000;
+  test('200,000 entries in any order are joined in linear time and memory', () => {
+    const n = 200_000;
     const uidl: { numbers: number[]; values: string[] } = { numbers: [], values: [] };
     const list: { numbers: number[]; values: (number | null)[] } = { numbers: [], values: [] };
     for (let i = 1; i <= n; i++) {
