@@ -19,7 +19,8 @@
  *   cutLiteral(n)         octets of the literal after which the connection is cut
  *   command(line, tag)    undefined: as usual; { reply: "…" }: these octets instead; { before: "…" }: these octets first;
  *                         'drop': the connection is cut
- *   continuation(n)       false: the "+" for this literal never comes; text: sent instead of the "+"
+ *   continuation(n, tag)  false: the "+" for this literal never comes; text: sent instead of it (without a "+" line the
+ *                         command is over)
  *   replyChunk            replies are sent in pieces of that many octets
  *
  * startScript(steps) plays one fixed dialogue instead: { send } octets, { expect } a regular expression the next line
@@ -67,7 +68,7 @@ export interface ImapFaults {
     line: string,
     tag: string,
   ) => undefined | 'drop' | { readonly reply: string } | { readonly before: string };
-  continuation?: (n: number) => boolean | string;
+  continuation?: (n: number, tag: string) => boolean | string;
   replyChunk?: number;
 }
 
@@ -225,7 +226,11 @@ async function listen(
   tls: FakeImapOptions['tls'],
   serve: (socket: Socket) => void,
 ): Promise<{ server: Server; port: number }> {
-  const server = tls === undefined ? createServer(serve) : createTlsServer({ cert: tls.cert, key: tls.key }, serve);
+  const noDelay = true;
+  const server =
+    tls === undefined
+      ? createServer({ noDelay }, serve)
+      : createTlsServer({ noDelay, cert: tls.cert, key: tls.key }, serve);
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   return { server, port: (server.address() as AddressInfo).port };
@@ -311,16 +316,16 @@ class Connection {
       return;
     }
     this.#text += line;
-    const literal = /\{(\d+)(\+?)\}$/.exec(this.#text);
+    const literal = /\{(\d+)(\+?)\}$/.exec(line);
     if (literal !== null) {
       if (literal[2] === '' && !this.#mayContinue()) return;
       const n = ++this.#shared.literals;
       this.#literal = { left: Number(literal[1]), parts: [], cutAt: this.#shared.faults.cutLiteral?.(n) };
       if (literal[2] === '') {
-        const go = this.#shared.faults.continuation?.(n) ?? true;
+        const go = this.#shared.faults.continuation?.(n, this.#text.split(' ')[0] ?? '') ?? true;
         if (go === false) return;
         this.#send(go === true ? '+ go ahead\r\n' : go);
-        if (typeof go === 'string' && !go.startsWith('+')) this.#reset();
+        if (typeof go === 'string' && !/^\+/m.test(go)) this.#reset();
       }
       return;
     }

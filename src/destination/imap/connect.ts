@@ -8,6 +8,7 @@ import { dial } from '../../net/dial.js';
 import { type Endpoint, where } from '../../net/endpoint.js';
 import { beginTls, describeSecurity, refuseUnread } from '../../net/tls.js';
 import { tlsFailure } from '../../net/tls-failure.js';
+import { onAbort } from './on-abort.js';
 import { parseStatus, refusalOf } from './status-response.js';
 
 /** Fits every reply a control connection asks for: a mailbox name, a capability list, one LIST line. */
@@ -76,8 +77,7 @@ async function attempt(options: ConnectOptions, secret: Secret, signal: AbortSig
   // An 'error' nobody listens to ends the process; what it means is told by the promise that rejects.
   client.on('error', () => undefined);
   client.on('alert', alert => options.log(`the server says: ${printable(alert.message)}`));
-  const onAbort = () => client.close();
-  signal.addEventListener('abort', onAbort, { once: true });
+  const unwatch = onAbort(signal, () => client.close());
   try {
     await client.connect();
     const security = describeSecurity(carried.socket());
@@ -92,7 +92,7 @@ async function attempt(options: ConnectOptions, secret: Secret, signal: AbortSig
     if (signal.aborted) throw abortReason(signal);
     throw connectFailure(error, client, endpoint, secret);
   } finally {
-    signal.removeEventListener('abort', onAbort);
+    unwatch();
   }
 }
 

@@ -1,5 +1,6 @@
 import type { FerryError } from '../../errors.js';
 import { abortReason } from '../../net/deadline.js';
+import { onAbort } from './on-abort.js';
 import type { ImapSession } from './session.js';
 
 interface Lane {
@@ -65,16 +66,16 @@ export class Lanes {
       if (signal.aborted) return reject(abortReason(signal));
       const leave = () => {
         this.#waiters = this.#waiters.filter(waiting => waiting !== waiter);
-        signal.removeEventListener('abort', onAbort);
+        unwatch();
       };
       const refuse = (error: FerryError) => {
         leave();
         reject(error);
       };
-      const onAbort = () => {
+      const unwatch = onAbort(signal, () => {
         refuse(abortReason(signal));
         this.#serve();
-      };
+      });
       const take = (lane: Lane) => {
         leave();
         lane.users++;
@@ -82,7 +83,6 @@ export class Lanes {
         resolve({ session: lane.session, release: () => this.#release(lane) });
       };
       const waiter: Waiter = { exclusive, signal, take, refuse, opening: false };
-      signal.addEventListener('abort', onAbort, { once: true });
       this.#waiters.push(waiter);
       this.#serve();
     });

@@ -4,6 +4,7 @@ import { FerryError, printable } from '../../errors.js';
 import { abortReason, duration } from '../../net/deadline.js';
 import type { Timeouts } from '../../net/endpoint.js';
 import type { CommandPart, LiteralPart } from './append-command.js';
+import { onAbort } from './on-abort.js';
 import { type ResponseHandler, ResponseParser } from './response-parser.js';
 import { parseStatus, refusalOf, type StatusResponse, wordsOf } from './status-response.js';
 
@@ -125,7 +126,7 @@ export class ImapSession {
   run(parts: readonly CommandPart[], options: CommandOptions): Promise<CommandResult> {
     return new Promise(resolve => {
       const { signal } = options;
-      const onAbort = () => this.#abort(command, abortReason(signal));
+      let unwatch: () => void = () => undefined;
       const command: Command = {
         tag: `${this.#tagPrefix}${++this.#tags}`,
         parts,
@@ -134,7 +135,7 @@ export class ImapSession {
         settle: result => {
           if (command.settled) return;
           command.settled = true;
-          signal.removeEventListener('abort', onAbort);
+          unwatch();
           resolve(result);
         },
         literalsHandedOver: 0,
@@ -145,7 +146,7 @@ export class ImapSession {
       };
       if (this.#error !== null) return command.settle(lostCommand(command, this.#error));
       if (signal.aborted) return command.settle(lostCommand(command, abortReason(signal)));
-      signal.addEventListener('abort', onAbort, { once: true });
+      unwatch = onAbort(signal, () => this.#abort(command, abortReason(signal)));
       this.#queue.push(command);
       void this.#pump();
     });
@@ -249,7 +250,7 @@ export class ImapSession {
     if (part.synchronising && !(await this.#continuation(command))) return false;
     let left = part.body.length;
     if (left === 0) command.literalsHandedOver++;
-    for (const chunk of part.body.chunks()) {
+    for (const chunk of pieces(part.body.chunks())) {
       left -= chunk.length;
       if (left === 0) command.literalsHandedOver++;
       writeSocket.write(chunk);
@@ -422,6 +423,13 @@ export class ImapSession {
     };
     const due = Math.min(this.#progressAt + idle, this.#commandAt + command) - performance.now();
     this.#watchdog = setTimeout(check, Math.min(Math.max(due, 10), 2 ** 31 - 1));
+  }
+}
+
+/** Small enough that what the socket was given is not far ahead of what it sent. */
+function* pieces(chunks: Iterable<Buffer>): Iterable<Buffer> {
+  for (const chunk of chunks) {
+    for (let at = 0; at < chunk.length; at += SOCKET_BACKLOG) yield chunk.subarray(at, at + SOCKET_BACKLOG);
   }
 }
 
