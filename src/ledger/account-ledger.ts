@@ -294,6 +294,14 @@ export class SqliteAccountLedger implements AccountLedger {
     this.#write(() => this.#db.run(builder.replaceInto('checkpoint').values(row)));
   }
 
+  dropCheckpoints(prefix: string): void {
+    const mine = builder
+      .deleteFrom('checkpoint')
+      .where('account', '=', this.#id)
+      .where(sql<string>`substr(key, 1, ${prefix.length})`, '=', prefix);
+    this.#write(() => this.#db.run(mine));
+  }
+
   recordCreated(run: string, mailbox: string): void {
     this.#write(() => {
       const row = { account: this.#id, run: this.#run(run), path: mailbox };

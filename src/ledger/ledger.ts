@@ -239,6 +239,8 @@ export interface AccountLedger extends AccountReader {
   endWatches(ids: readonly number[]): void;
   recordRemoved(messages: readonly MessageKey[], at: number): void;
   setCheckpoint(key: string, value: string): void;
+  /** Drops all checkpoints whose key begins so. */
+  dropCheckpoints(prefix: string): void;
   /** Mailboxes this account's runs created, with the run. */
   recordCreated(run: string, mailbox: string): void;
 }

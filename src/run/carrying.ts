@@ -4,14 +4,15 @@ import type { MessageFacts } from '../message/facts.js';
 import type { Ref, SourceMessage } from '../sources/source.js';
 import type { AccountRun } from './account-job.js';
 import { octetsName } from './adopt.js';
+import { lookForTwins, removeVerified, verifyStored } from './aftermath.js';
 import { decide } from './decide.js';
 import { Deliveries } from './deliveries.js';
-import { keyOf, listWork, type Work } from './listing.js';
+import { keyOf, listWork, SOURCE_CHECKPOINT, type Work } from './listing.js';
 import { type DeliveryEnd, MessageInHand } from './message-in-hand.js';
 import { interruption, pause, pauseBefore } from './retry.js';
 import { settle } from './settle.js';
+import { cleanStaging } from './staging.js';
 import type { Tally } from './tally.js';
-import { chosenDeliveries, verify } from './verify.js';
 
 /** A message the server breaks off at is given up, for this run, after so many tries. */
 const TRIES_PER_MESSAGE = 3;
@@ -24,6 +25,8 @@ export class Carrying {
   readonly #left = new Map<string, Ref>();
   /** Times a connection broke while this message was on its way. */
   readonly #broken = new Map<string, number>();
+  /** Times the source broke off at this message. */
+  readonly #unread = new Map<string, number>();
   /** Octets under way into a mailbox in this run and not yet in the ledger, for duplicates: skip. */
   readonly #underWay = new Set<string>();
   /** Failed or filtered in a way a later run may see differently: their file is read again then. */
@@ -38,6 +41,22 @@ export class Carrying {
 
   /** @throws FerryError what stopped the account */
   async all(): Promise<void> {
+    const { job, stop } = this.#run;
+    for (;;) {
+      const before = this.#ended;
+      await this.#round();
+      const { quitTakesMail } = job.source.features;
+      await verifyStored(this.#run, this.#tally, quitTakesMail ? { kind: 'all' } : job.verify);
+      // A source that shows more only after QUIT is asked again, until it shows nothing new.
+      if (!quitTakesMail || this.#ended === before || this.#limitReached() || !this.#tally.clean) break;
+      await job.source.close(true);
+      if (stop.graceful.aborted) throw interruption(stop.graceful);
+    }
+    await removeVerified(this.#run, this.#tally);
+  }
+
+  /** One listing, carried in passes until nothing of it is left. */
+  async #round(): Promise<void> {
     const { job, emit, stop } = this.#run;
     let work: Work | null = null;
     for (let tried = 0; ; ) {
@@ -46,16 +65,13 @@ export class Carrying {
         work ??= await this.#list();
         await this.#pass();
         if (this.#left.size === 0 || this.#limitReached()) break;
-        if (this.#ended === before)
+        if (this.#ended === before) {
           throw new FerryError('PROTOCOL_VIOLATION', `${this.#left.size} messages got no answer`);
-      } catch (thrown) {
-        if (stop.graceful.aborted) {
-          this.#nameDoubts();
-          throw interruption(stop.graceful);
         }
-        const error = asFerryError(thrown);
+      } catch (thrown) {
+        const error = stop.graceful.aborted ? interruption(stop.graceful) : asFerryError(thrown);
         tried = this.#ended > before ? 1 : tried + 1;
-        const wait = pauseBefore(error, tried, Math.random());
+        const wait = stop.graceful.aborted ? null : pauseBefore(error, tried, Math.random());
         if (wait === null) {
           this.#nameDoubts();
           throw error;
@@ -68,18 +84,6 @@ export class Carrying {
     }
     this.#nameDoubts();
     this.#rememberUnits(work);
-    await this.#verify();
-  }
-
-  /** Reads back what this run stored, in a new session: one that saw the APPEND may see what no other does. */
-  async #verify(): Promise<void> {
-    const { job, account, emit, run, stop } = this.#run;
-    const { verify: policy } = job;
-    if (policy.kind === 'off' || this.#ended === 0) return;
-    emit({ type: 'phase', account: job.name, phase: 'verifying' });
-    await job.destination.close();
-    await job.destination.open(stop.graceful);
-    await verify(this.#run, this.#tally, chosenDeliveries(account.deliveries({ run, state: 'done' }), policy));
   }
 
   async #list(): Promise<Work> {
@@ -94,11 +98,12 @@ export class Carrying {
 
   async #pass(): Promise<void> {
     const { job, account, emit, stop } = this.#run;
-    if (this.#left.size === 0 && account.unsettled().length === 0) return;
+    if (this.#left.size === 0 && account.unsettled().length === 0 && account.watched().length === 0) return;
     // Both logins are proven before the first message is fetched: no half run.
     await job.source.open(stop.graceful);
     await job.destination.open(stop.graceful);
     await this.#settle(account.unsettled());
+    await lookForTwins(this.#run, this.#tally, 'earlier');
     const unsettled = new Set(account.unsettled().map(record => keyOf(record.message)));
 
     const suspects = [...this.#left].filter(([key]) => this.#broken.has(key) && !unsettled.has(key));
@@ -106,12 +111,15 @@ export class Carrying {
     const chosen = oneByOne ? suspects : [...this.#left].filter(([key]) => !unsettled.has(key));
     emit({ type: 'phase', account: job.name, phase: 'copying' });
     const deliveries = new Deliveries(this.#run, this.#tally, oneByOne);
+    let answered = 0;
     try {
       for await (const outcome of job.source.read(this.#refs(chosen, deliveries), stop.graceful)) {
+        answered += 1;
         if (outcome.ok) await this.#carry(outcome.message, deliveries);
         else this.#fail(outcome.ref, outcome.failure);
       }
     } catch (thrown) {
+      this.#blame(asFerryError(thrown), chosen[answered]?.[1]);
       // What is on the wire still gets its outcome recorded; then the cause is told.
       deliveries.drop();
       await deliveries.drain();
@@ -120,6 +128,22 @@ export class Carrying {
     await deliveries.drain();
     if (deliveries.trouble !== null) throw deliveries.trouble;
     await this.#settleLast();
+    await lookForTwins(this.#run, this.#tally, 'own');
+    await cleanStaging(this.#run, this.#tally);
+  }
+
+  /** The message a source broke off at. One it always breaks off at is given up, so that the others arrive. */
+  #blame(error: FerryError, ref: Ref | undefined): void {
+    if (ref === undefined || error.side !== 'from' || (error.code !== 'CONNECTION_LOST' && error.code !== 'TIMEOUT'))
+      return;
+    const key = keyOf(ref);
+    const times = (this.#unread.get(key) ?? 0) + 1;
+    this.#unread.set(key, times);
+    if (times < TRIES_PER_MESSAGE) return;
+    this.#fail(ref, {
+      code: 'RETR_REFUSED',
+      text: `the source broke off ${times} times at this message: ${error.message}`,
+    });
   }
 
   /** Refs for the source to read ahead, until the limit of the run or trouble at the other end. */
@@ -261,6 +285,7 @@ export class Carrying {
         mailbox: '',
         uidValidity: 0,
         uidFloor: 0,
+        staged: null,
         flags: [],
         internalDate: null,
         at: clock(),
@@ -310,7 +335,7 @@ export class Carrying {
     const { account } = this.#run;
     for (const { checkpoint, keys } of work?.units ?? []) {
       const open = [...keys].some(key => this.#left.has(key) || this.#failedForNow.has(key));
-      if (!open) account.setCheckpoint(checkpoint.key, checkpoint.value);
+      if (!open) account.setCheckpoint(SOURCE_CHECKPOINT + checkpoint.key, checkpoint.value);
     }
   }
 }

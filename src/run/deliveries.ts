@@ -1,10 +1,11 @@
 import pLimit from 'p-limit';
-import type { AppendOutcome, FolderPath, Mailbox } from '../destination/destination.js';
+import type { AppendOutcome, Mailbox, Move } from '../destination/destination.js';
 import { asFerryError, FerryError, type MessageFailure, printable } from '../errors.js';
 import type { DeliveryOutcome, Intent, Outcome } from '../ledger/ledger.js';
 import type { AccountRun } from './account-job.js';
-import { type Adoptable, adoptable } from './adopt.js';
+import { Mailboxes, type OpenMailbox } from './mailboxes.js';
 import type { Delivery } from './message-in-hand.js';
+import { stagingFolder, usesStaging } from './staging.js';
 import type { Tally } from './tally.js';
 
 /** One fsynced intent covers this many messages where the server takes them one by one. */
@@ -13,27 +14,23 @@ const SINGLE_BATCH_MESSAGES = 64;
 const BATCH_OCTETS = 8 * 1024 * 1024;
 /** A batch is sent this long after its first message at the latest, so that a slow source does not hold mail back. */
 const BATCH_AGE_MS = 200;
+/** With a staging mailbox one batch serves all folders. */
+const ALL_FOLDERS = '';
 
 interface Batch {
-  readonly folder: FolderPath;
   readonly items: Delivery[];
   octets: number;
 }
 
-interface OpenMailbox {
-  readonly mailbox: Mailbox;
-  /** Raised from APPENDUID: later copies have higher UIDs; a stale bound is safe. */
-  uidFloor: number;
-  readonly adoptable: Adoptable;
-  /** Adoption looks at the server one batch at a time, or two batches would miss each other's look-ups. */
-  adopting: Promise<unknown>;
-  /** Set when the folder was re-created under us: nothing more may be written to it in this run. */
-  broken: FerryError | null;
+/** A delivery whose mailbox is open. */
+interface Placed {
+  readonly item: Delivery;
+  readonly open: OpenMailbox;
 }
 
 /**
- * Collects deliveries into batches per mailbox and stores them: intent on disk, APPEND, outcome. Backpressure: add()
- * waits while enough batches are under way.
+ * Collects deliveries into batches and stores them: intent on disk, APPEND (and MOVE from the staging mailbox, where one
+ * is used), outcome. Backpressure: add() waits while enough batches are under way.
  */
 export class Deliveries {
   readonly #run: AccountRun;
@@ -41,21 +38,27 @@ export class Deliveries {
   readonly #limit;
   readonly #deep: number;
   readonly #batches = new Map<string, Batch>();
-  readonly #mailboxes = new Map<string, Promise<OpenMailbox>>();
+  readonly #mailboxes: Mailboxes;
   readonly #underWay = new Set<Promise<void>>();
+  readonly #staged: boolean;
+  /** Batches of one message: tells which message a server breaks off at. */
+  readonly #oneByOne: boolean;
+  #staging: Promise<Mailbox> | null = null;
+  #stagingFloor = 1;
+  /** Adoption looks at the server one batch at a time, or two batches would miss each other's look-ups. */
+  #adopting: Promise<unknown> = Promise.resolve();
   #outcomes: DeliveryOutcome[] = [];
   #timer: NodeJS.Timeout | null = null;
   /** What stopped delivery for the whole account; later adds are refused with it. */
   trouble: FerryError | null = null;
-  /** Batches of one message: tells which message a server breaks off at. */
-  readonly #oneByOne: boolean;
 
   constructor(run: AccountRun, tally: Tally, oneByOne: boolean) {
     this.#run = run;
     this.#tally = tally;
     this.#oneByOne = oneByOne;
-    // Twice the lanes: one batch on the wire, the next written while the server works on the last.
-    this.#deep = oneByOne ? 1 : run.job.destination.features.lanes * 2;
+    this.#mailboxes = new Mailboxes(run, tally);
+    this.#staged = usesStaging(run.job);
+    this.#deep = oneByOne ? 1 : run.job.destination.features.lanes;
     this.#limit = pLimit(this.#deep);
   }
 
@@ -65,14 +68,15 @@ export class Deliveries {
       delivery.message.end({ kind: 'again' });
       throw this.trouble;
     }
-    let batch = this.#batches.get(delivery.path);
+    const key = this.#staged ? ALL_FOLDERS : delivery.path;
+    let batch = this.#batches.get(key);
     if (batch === undefined) {
-      batch = { folder: delivery.folder, items: [], octets: 0 };
-      this.#batches.set(delivery.path, batch);
+      batch = { items: [], octets: 0 };
+      this.#batches.set(key, batch);
     }
     batch.items.push(delivery);
     batch.octets += delivery.message.body.length;
-    if (batch.items.length >= this.#batchMessages() || batch.octets >= BATCH_OCTETS) this.#send(delivery.path);
+    if (batch.items.length >= this.#batchMessages() || batch.octets >= BATCH_OCTETS) this.#send(key);
     else this.#timer ??= setTimeout(() => this.flush(), BATCH_AGE_MS);
     if (this.#run.job.bodies.pressed) this.flush();
     while (this.#underWay.size >= this.#deep * 2) await Promise.race(this.#underWay);
@@ -82,7 +86,7 @@ export class Deliveries {
   flush(): void {
     if (this.#timer !== null) clearTimeout(this.#timer);
     this.#timer = null;
-    for (const path of [...this.#batches.keys()]) this.#send(path);
+    for (const key of [...this.#batches.keys()]) this.#send(key);
   }
 
   /** Sends what is collected, waits for all of it and records every outcome. */
@@ -106,151 +110,193 @@ export class Deliveries {
     return batchMessages > 1 ? batchMessages : SINGLE_BATCH_MESSAGES;
   }
 
-  #send(path: string): void {
-    const batch = this.#batches.get(path);
+  #send(key: string): void {
+    const batch = this.#batches.get(key);
     if (batch === undefined) return;
-    this.#batches.delete(path);
-    const sent = this.#limit(() => this.#deliver(path, batch)).finally(() => this.#underWay.delete(sent));
+    this.#batches.delete(key);
+    const sent = this.#limit(() => this.#deliver(batch)).finally(() => this.#underWay.delete(sent));
     this.#underWay.add(sent);
   }
 
-  async #deliver(path: string, batch: Batch): Promise<void> {
+  async #deliver(batch: Batch): Promise<void> {
+    // What is still to be ended if something throws.
     let waiting: readonly Delivery[] = batch.items;
     try {
       if (this.trouble !== null) throw this.trouble;
-      const open = await this.#mailbox(path, batch.folder);
-      if (open.broken !== null) throw open.broken;
-      waiting = await this.#adopt(open, waiting);
-      if (waiting.length === 0) return;
+      const { placed, refused } = await this.#place(batch.items);
+      waiting = placed.map(({ item }) => item);
+      for (const { item, failure } of refused) item.message.end({ kind: 'refused', failure, path: item.path });
+      const sending = await this.#adopt(placed);
+      waiting = sending.map(({ item }) => item);
+      if (sending.length === 0) return;
       await this.#run.throttle.take(batch.octets, this.#run.stop.graceful);
+      const staging = this.#staged ? await this.#openStaging() : null;
       // Checked again: another batch may have met trouble while this one waited, and after it nothing may be sent.
       if (this.trouble !== null) throw this.trouble;
-      const sending = waiting;
-      const kept = sending.map(item => this.#storable(open.mailbox, item.flags));
-      this.#record(sending.map((item, i) => this.#intent(open, item, kept[i] ?? [])));
+      const flags = sending.map(({ item, open }) => this.#storable(open.mailbox, item.flags));
+      this.#record(sending.map(({ item, open }, i) => this.#intent(open, item, flags[i] ?? [], staging)));
+      const target = staging ?? sending[0]?.open.mailbox;
+      if (target === undefined) return;
       const { outcomes, trouble } = await this.#run.job.destination.append(
-        open.mailbox,
-        sending.map((item, i) => ({
+        target,
+        sending.map(({ item }, i) => ({
           body: item.message.body,
-          flags: kept[i] ?? [],
+          flags: flags[i] ?? [],
           internalDate: item.message.facts.internalDate?.date ?? null,
         })),
         this.#run.stop.now,
       );
       waiting = [];
-      for (const [i, item] of sending.entries())
-        this.#settle(open, item, outcomes[i] ?? { kind: 'inDoubt', text: 'no outcome' });
-      if (trouble !== null) throw trouble;
+      const answered = sending.map((one, i) => ({ ...one, outcome: outcomes[i] ?? NO_OUTCOME }));
+      const moveTrouble = staging === null ? null : await this.#moveOn(staging, answered);
+      if (staging === null)
+        for (const { item, open, outcome } of answered) this.#settle(open, item, outcome, 'appended');
+      const stopped = trouble ?? moveTrouble;
+      if (stopped !== null) throw stopped;
     } catch (thrown) {
-      const error = asFerryError(thrown, 'to');
-      if (error.scope === 'mailbox' || error.scope === 'message') {
-        const failure: MessageFailure = { code: error.code, text: error.message };
-        for (const item of waiting) item.message.end({ kind: 'refused', failure, path });
-        return;
-      }
-      this.trouble ??= error;
+      this.trouble ??= asFerryError(thrown, 'to');
       for (const item of waiting) item.message.end({ kind: 'again' });
     }
   }
 
-  #mailbox(path: string, folder: FolderPath): Promise<OpenMailbox> {
-    const opened = this.#mailboxes.get(path);
-    if (opened !== undefined) return opened;
-    const opening = this.#open(folder);
-    // Kept even when refused: a folder that cannot be made is tried once a run.
-    this.#mailboxes.set(path, opening);
-    return opening;
-  }
-
-  async #open(folder: FolderPath): Promise<OpenMailbox> {
-    const { job, account, run, emit, stop } = this.#run;
-    const mailbox = await job.destination.ensure(folder, stop.now);
-    if (mailbox.created) {
-      account.recordCreated(run, mailbox.path);
-      this.#tally.created.push(mailbox.path);
-      emit({ type: 'mailbox-created', account: job.name, mailbox: mailbox.path });
-    }
-    return {
-      mailbox,
-      uidFloor: mailbox.uidNext,
-      adoptable: await adoptable(this.#run, mailbox),
-      adopting: Promise.resolve(),
-      broken: null,
-    };
-  }
-
-  async #adopt(open: OpenMailbox, items: readonly Delivery[]): Promise<readonly Delivery[]> {
-    const looking = open.adopting.then(() => open.adoptable.take(items.map(item => item.message.facts.digest)));
-    open.adopting = looking.catch(() => undefined);
-    const uids = await looking;
-    const rest: Delivery[] = [];
-    const intents: Intent[] = [];
-    const outcomes: DeliveryOutcome[] = [];
-    items.forEach((item, i) => {
-      const uid = uids[i] ?? null;
-      if (uid === null) {
-        rest.push(item);
-        return;
+  /** Opens the mailbox of each delivery; what goes into one that cannot be had fails, the rest goes on. */
+  async #place(
+    items: readonly Delivery[],
+  ): Promise<{ placed: Placed[]; refused: { item: Delivery; failure: MessageFailure }[] }> {
+    const placed: Placed[] = [];
+    const refused: { item: Delivery; failure: MessageFailure }[] = [];
+    for (const item of items) {
+      try {
+        const open = await this.#mailboxes.open(item.path, item.folder);
+        if (open.broken !== null) throw open.broken;
+        placed.push({ item, open });
+      } catch (thrown) {
+        const error = asFerryError(thrown, 'to');
+        if (error.scope !== 'mailbox') throw error;
+        refused.push({ item, failure: { code: error.code, text: error.message } });
       }
-      intents.push(this.#intent(open, item, item.flags));
-      outcomes.push(
-        this.#outcome(open, item, { state: 'done', how: 'adopted', uidValidity: open.mailbox.uidValidity, uid }),
-      );
+    }
+    return { placed, refused };
+  }
+
+  async #adopt(placed: readonly Placed[]): Promise<readonly Placed[]> {
+    const looking = this.#adopting.then(async () => {
+      const uids = new Map<Placed, number>();
+      for (const open of new Set(placed.map(one => one.open))) {
+        const here = placed.filter(one => one.open === open);
+        const found = await open.adoptable.take(here.map(({ item }) => item.message.facts.digest));
+        here.forEach((one, i) => {
+          const uid = found[i] ?? null;
+          if (uid !== null) uids.set(one, uid);
+        });
+      }
+      return uids;
     });
-    if (intents.length > 0) {
-      this.#outcomes.push(...outcomes);
-      this.#record(intents);
-      for (const [i, item] of items.entries()) {
-        if ((uids[i] ?? null) === null) continue;
-        this.#delivered(open, item, 'adopted');
-        item.message.end({ kind: 'adopted' });
-      }
+    this.#adopting = looking.catch(() => undefined);
+    const uids = await looking;
+    if (uids.size === 0) return placed;
+    // Intent and outcome in one transaction: the copy lies below the floor, where settling would not look.
+    for (const [{ item, open }, uid] of uids) {
+      this.#outcomes.push(
+        outcomeOf(open, item, { state: 'done', how: 'adopted', uidValidity: open.mailbox.uidValidity, uid }),
+      );
     }
-    return rest;
+    this.#record([...uids.keys()].map(({ item, open }) => this.#intent(open, item, item.flags, null)));
+    for (const { item, open } of uids.keys()) {
+      this.#delivered(open, item, 'adopted');
+      item.message.end({ kind: 'adopted' });
+    }
+    return placed.filter(one => !uids.has(one));
   }
 
-  #settle(open: OpenMailbox, item: Delivery, outcome: AppendOutcome): void {
+  #openStaging(): Promise<Mailbox> {
+    const { job, stop } = this.#run;
+    this.#staging ??= job.destination.ensure(stagingFolder(job), stop.now, { subscribe: false }).then(mailbox => {
+      this.#stagingFloor = mailbox.uidNext;
+      return mailbox;
+    });
+    return this.#staging;
+  }
+
+  /** Moves what reached the staging mailbox into its folders. */
+  async #moveOn(
+    staging: Mailbox,
+    answered: readonly (Placed & { readonly outcome: AppendOutcome })[],
+  ): Promise<FerryError | null> {
+    const arrived: (Placed & { readonly uid: number })[] = [];
+    for (const { item, open, outcome } of answered) {
+      const known =
+        outcome.kind === 'stored' &&
+        outcome.uid !== undefined &&
+        (outcome.uidValidity ?? staging.uidValidity) === staging.uidValidity;
+      if (known) {
+        this.#stagingFloor = Math.max(this.#stagingFloor, outcome.uid + 1);
+        arrived.push({ item, open, uid: outcome.uid });
+      } else if (outcome.kind === 'stored')
+        this.#settle(open, item, { kind: 'inDoubt', text: 'stored, its UID not told' }, 'moved');
+      else this.#settle(open, item, outcome, 'moved');
+    }
+    if (arrived.length === 0) return null;
+    const moves: Move[] = [...new Set(arrived.map(one => one.open))].map(open => ({
+      uids: arrived.filter(one => one.open === open).map(one => one.uid),
+      to: open.mailbox,
+    }));
+    try {
+      const moved = await this.#run.job.destination.move(staging, moves, this.#run.stop.now);
+      for (const { item, open, uid } of arrived) {
+        const there = moved.get(uid);
+        this.#settle(open, item, { kind: 'stored', ...(there === undefined ? {} : { uid: there }) }, 'moved');
+      }
+      return null;
+    } catch (thrown) {
+      for (const { item, open } of arrived)
+        this.#settle(open, item, { kind: 'inDoubt', text: 'the answer to MOVE is missing' }, 'moved');
+      return asFerryError(thrown, 'to');
+    }
+  }
+
+  #settle(open: OpenMailbox, item: Delivery, outcome: AppendOutcome, how: 'appended' | 'moved'): void {
     switch (outcome.kind) {
       case 'stored': {
         const uidValidity = outcome.uidValidity ?? open.mailbox.uidValidity;
-        this.#outcomes.push(
-          this.#outcome(open, item, { state: 'done', how: 'appended', uidValidity, uid: outcome.uid ?? null }),
-        );
+        this.#outcomes.push(outcomeOf(open, item, { state: 'done', how, uidValidity, uid: outcome.uid ?? null }));
         if (outcome.uid !== undefined) open.uidFloor = Math.max(open.uidFloor, outcome.uid + 1);
         if (uidValidity !== open.mailbox.uidValidity) {
-          open.broken ??= new FerryError(
-            'UIDVALIDITY_CHANGED',
-            `someone re-created the folder ${printable(open.mailbox.path)} during this run`,
-            { side: 'to' },
-          );
+          const text = `someone re-created the folder ${printable(open.mailbox.path)} during this run`;
+          open.broken ??= new FerryError('UIDVALIDITY_CHANGED', text, { side: 'to' });
         }
+        if (outcome.withoutKeywords === true)
+          this.#tally.notice(
+            `${open.mailbox.path}: the server does not understand keywords; some messages went without`,
+          );
         this.#tally.bytes += item.message.body.length;
         this.#delivered(open, item, 'appended');
         item.message.end({ kind: 'appended' });
         return;
       }
       case 'refused':
-        this.#outcomes.push(this.#outcome(open, item, { state: 'refused', failure: outcome.failure }));
+        this.#outcomes.push(outcomeOf(open, item, { state: 'refused', failure: outcome.failure }));
         this.#run.job.saveFailed?.(item.message.ref.label, item.message.body.chunks());
         item.message.end({ kind: 'refused', failure: outcome.failure, path: open.mailbox.path });
         return;
       case 'inDoubt':
-        this.#outcomes.push(this.#outcome(open, item, { state: 'inDoubt', text: outcome.text, uidEnd: null }));
+        this.#outcomes.push(outcomeOf(open, item, { state: 'inDoubt', text: outcome.text, uidEnd: null }));
         item.message.end({ kind: 'inDoubt', path: open.mailbox.path });
         return;
       case 'notSent':
-        this.#outcomes.push(this.#outcome(open, item, { state: 'notSent' }));
+        this.#outcomes.push(outcomeOf(open, item, { state: 'notSent' }));
         item.message.end({ kind: 'brokenOff' });
     }
   }
 
   #delivered(open: OpenMailbox, item: Delivery, how: 'appended' | 'adopted'): void {
-    this.#tally.delivered(open.mailbox.path, item.message.body.length);
+    const octets = item.message.body.length;
+    this.#tally.delivered(open.mailbox.path, octets);
     this.#run.emit({
       type: 'delivered',
       account: this.#run.job.name,
       messages: 1,
-      octets: item.message.body.length,
+      octets,
       mailbox: open.mailbox.path,
       how,
     });
@@ -262,11 +308,7 @@ export class Deliveries {
     return kept;
   }
 
-  #outcome(open: OpenMailbox, item: Delivery, outcome: Outcome): DeliveryOutcome {
-    return { message: item.message.ref, mailbox: open.mailbox.path, outcome };
-  }
-
-  #intent(open: OpenMailbox, item: Delivery, flags: readonly string[]): Intent {
+  #intent(open: OpenMailbox, item: Delivery, flags: readonly string[], staging: Mailbox | null): Intent {
     const { ref, facts, deliveries } = item.message;
     return {
       message: { id: ref.id, occurrence: ref.occurrence },
@@ -276,6 +318,7 @@ export class Deliveries {
       mailbox: open.mailbox.path,
       uidValidity: open.mailbox.uidValidity,
       uidFloor: open.uidFloor,
+      staged: staging === null ? null : { uidValidity: staging.uidValidity, uidFloor: this.#stagingFloor },
       flags,
       internalDate: facts.internalDate?.date ?? null,
       at: this.#run.clock(),
@@ -295,4 +338,10 @@ export class Deliveries {
       throw this.trouble;
     }
   }
+}
+
+const NO_OUTCOME: AppendOutcome = { kind: 'inDoubt', text: 'no outcome' };
+
+function outcomeOf(open: OpenMailbox, item: Delivery, outcome: Outcome): DeliveryOutcome {
+  return { message: item.message.ref, mailbox: open.mailbox.path, outcome };
 }

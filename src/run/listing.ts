@@ -1,9 +1,12 @@
 import { printable } from '../errors.js';
 import type { MessageKey } from '../ledger/ledger.js';
-import type { Checkpoint, Ref } from '../sources/source.js';
+import type { Checkpoint, Page, Ref, Skipped } from '../sources/source.js';
 import type { AccountLook } from './account-job.js';
 import { wantsSize } from './decide.js';
 import type { Tally } from './tally.js';
+
+/** Where checkpoints of a source are kept among others. */
+export const SOURCE_CHECKPOINT = 'source ';
 
 /** Key of a message as one string, for maps of this run. */
 export function keyOf(key: MessageKey): string {
@@ -32,46 +35,65 @@ export async function listWork(run: AccountLook, tally: Tally): Promise<Work> {
   const unsettled = new Set<string>();
   const units: Unit[] = [];
   let unitOpen = new Set<string>();
+  let unitFiltered = false;
   let octets = 0;
-  const checkpoints = { get: (key: string) => (job.retryFailed ? undefined : account.checkpoint(key)) };
+  // Counted here and told at the end: a listing that breaks off is made again from its start.
+  const counts = { listed: 0, known: 0, filtered: 0, deleted: 0, pseudo: 0 };
+  const notices: string[] = [];
+  const failed: Page['failed'][number][] = [];
+  const skip = ({ deleted, pseudo }: Skipped) => {
+    counts.listed += deleted + pseudo;
+    counts.deleted += deleted;
+    counts.pseudo += pseudo;
+  };
+  const checkpoints = {
+    get: (key: string) => (job.retryFailed ? undefined : account.checkpoint(SOURCE_CHECKPOINT + key)),
+  };
   for await (const page of job.source.list(checkpoints, stop.graceful)) {
+    skip(page.skipped);
     if ('unchanged' in page) {
-      tally.listed += page.messages + page.skipped.deleted + page.skipped.pseudo;
-      tally.known += page.messages;
-      tally.deleted += page.skipped.deleted;
-      tally.pseudo += page.skipped.pseudo;
+      counts.listed += page.messages;
+      counts.known += page.messages;
       continue;
     }
-    tally.listed += page.refs.length + page.failed.length + page.skipped.deleted + page.skipped.pseudo;
-    tally.deleted += page.skipped.deleted;
-    tally.pseudo += page.skipped.pseudo;
-    for (const text of page.notices) notice(run, tally, text);
-    for (const { ref, failure } of page.failed) {
-      tally.fail(ref, failure);
-      emit({ type: 'failed', account: job.name, ref: printable(ref.label), code: failure.code, text: failure.text });
-    }
+    counts.listed += page.refs.length + page.failed.length;
+    notices.push(...page.notices);
+    failed.push(...page.failed);
     const known = account.known(page.refs);
-    page.refs.forEach((ref, i) => {
+    for (const [i, ref] of page.refs.entries()) {
       const state = known[i] ?? null;
       if (state === 'done' || (state === 'refused' && !job.retryFailed)) {
-        tally.known += 1;
-        return;
+        counts.known += 1;
+        continue;
       }
       if (state === 'unsettled') unsettled.add(keyOf(ref));
       // The source's sizes decide before anything is read, so that a dry run and the real run agree.
       if (ref.size !== null && !wantsSize(job.filter, ref.size)) {
-        tally.filtered += 1;
-        return;
+        counts.filtered += 1;
+        unitFiltered = true;
+        continue;
       }
       refs.push(ref);
       octets += ref.size ?? 0;
       unitOpen.add(keyOf(ref));
-    });
-    if (page.checkpoint !== undefined) {
-      if (page.failed.length === 0) units.push({ checkpoint: page.checkpoint, keys: unitOpen });
-      unitOpen = new Set();
     }
-    emit({ type: 'listed', account: job.name, listed: tally.listed, messages: refs.length, octets, complete: false });
+    if (page.checkpoint !== undefined) {
+      // With another filter, or once it can be read, there is more in this file than was listed now.
+      if (page.failed.length === 0 && !unitFiltered) units.push({ checkpoint: page.checkpoint, keys: unitOpen });
+      unitOpen = new Set();
+      unitFiltered = false;
+    }
+    emit({ type: 'listed', account: job.name, listed: counts.listed, messages: refs.length, octets, complete: false });
+  }
+  tally.listed += counts.listed;
+  tally.known += counts.known;
+  tally.filtered += counts.filtered;
+  tally.deleted += counts.deleted;
+  tally.pseudo += counts.pseudo;
+  for (const text of notices) notice(run, tally, text);
+  for (const { ref, failure } of failed) {
+    tally.fail(ref, failure);
+    emit({ type: 'failed', account: job.name, ref: printable(ref.label), code: failure.code, text: failure.text });
   }
   if (job.filter.newestFirst) refs.reverse();
   emit({ type: 'listed', account: job.name, listed: tally.listed, messages: refs.length, octets, complete: true });

@@ -24,7 +24,7 @@ export async function migrateAccount(job: AccountJob, context: RunContext): Prom
     if (run.account.sourceWas !== null)
       notice(run, tally, `the source was ${run.account.sourceWas} and is now ${job.identity.source}`);
     await new Carrying(run, tally).all();
-    unsettled = tally.failed.length > 0 || tally.inDoubt.length > 0;
+    unsettled = !tally.clean;
   } catch (thrown) {
     tally.error = asFerryError(thrown);
   } finally {

@@ -82,6 +82,8 @@ export interface AccountResult {
   readonly folderBytes?: Readonly<Record<string, number>>;
   /** Carried by year of the internal date in its own zone; "undated" where there is none. */
   readonly years?: Readonly<Record<string, Carried>>;
+  /** Messages removed at the source after their copies had been verified; absent where none were. */
+  readonly removed?: number;
   /** Folders this run created. */
   readonly created?: readonly string[];
   /** Messages read back, by verdict; absent where no verification ran. */

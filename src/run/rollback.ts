@@ -1,6 +1,7 @@
 import type { Destination, Mailbox } from '../destination/destination.js';
 import { FerryError } from '../errors.js';
 import type { AccountLedger, DeliveryRecord } from '../ledger/ledger.js';
+import { SOURCE_CHECKPOINT } from './listing.js';
 
 /** Deliveries looked at and removed in one go. */
 const GROUP = 500;
@@ -79,6 +80,8 @@ export async function rollback(
           options.signal,
         );
         ledger.recordRollback(ours.map(record => record.id));
+        // Their files must be listed again, untouched as they are.
+        ledger.dropCheckpoints(SOURCE_CHECKPOINT);
       }
       removed += ours.length;
     }

@@ -16,6 +16,8 @@ export class Tally {
   adopted = 0;
   /** Octets appended. */
   bytes = 0;
+  /** Removed at the source. */
+  removed = 0;
   error: FerryError | null = null;
   readonly failed: FailedMessage[] = [];
   readonly inDoubt: InDoubtMessage[] = [];
@@ -60,6 +62,14 @@ export class Tally {
     const base = { ref: printable(ref.label), code: failure.code, text: failure.text };
     this.failed.push(mailbox === undefined ? base : { ...base, mailbox });
   }
+  /** Something found wrong with what was delivered, by looking again. */
+  check(failure: FailedMessage): void {
+    this.#failedChecks.push(failure);
+  }
+  /** Nothing failed and nothing is in doubt so far. */
+  get clean(): boolean {
+    return this.failed.length + this.inDoubt.length + this.#failedChecks.length === 0;
+  }
   /** A delivery read back. `failure`: it does not hold up, in the run that stored it. */
   verdict(
     record: { readonly label: string; readonly mailbox: string; readonly uid: number | null },
@@ -69,7 +79,7 @@ export class Tally {
     increment(this.#verdicts, verdict);
     const { label: ref, mailbox, uid } = record;
     if (verdict !== 'same') this.#changed.push({ ref, mailbox, uid, verdict });
-    if (failure !== null) this.#failedChecks.push({ ref, code: failure.code, text: failure.text, mailbox });
+    if (failure !== null) this.check({ ref, code: failure.code, text: failure.text, mailbox });
   }
 
   result(name: string, seconds: number): AccountResult {
@@ -105,6 +115,7 @@ export class Tally {
       folderBytes: figures(this.#folders, carried => carried.bytes),
       years: figures(this.#years, carried => carried),
       created: this.created,
+      ...(this.removed > 0 ? { removed: this.removed } : {}),
       notices: [...this.#notices],
       dates: Object.fromEntries(this.#dates),
       droppedFlags: Object.fromEntries(this.#droppedFlags),
@@ -116,7 +127,7 @@ export class Tally {
 
   #exitCode(): number {
     if (this.error !== null) return this.error.exit;
-    return this.failed.length + this.inDoubt.length + this.#failedChecks.length > 0 ? 1 : 0;
+    return this.clean ? 0 : 1;
   }
 }
 

@@ -117,7 +117,10 @@ function sameOctets(a: MessageDigest, b: MessageDigest): boolean {
 }
 
 /** The deliveries a policy looks at; a sample is the same in every run. */
-export function* chosenDeliveries(records: Iterable<DeliveryRecord>, policy: VerifyPolicy): Iterable<DeliveryRecord> {
+export function* chosenDeliveries(
+  records: Iterable<DeliveryRecord>,
+  policy: VerifyPolicy,
+): Generator<DeliveryRecord, void> {
   for (const record of records) {
     if (
       policy.kind === 'all' ||

@@ -1,0 +1,112 @@
+import { asFerryError } from '../errors.js';
+import type { DeliveryRecord } from '../ledger/ledger.js';
+import type { Ref } from '../sources/source.js';
+import type { AccountRun, RemovePolicy, VerifyPolicy } from './account-job.js';
+import { notice } from './listing.js';
+import { findTwins } from './settle.js';
+import type { Tally } from './tally.js';
+import { chosenDeliveries, verify } from './verify.js';
+
+/** Messages marked for removal in one session: what one lost QUIT leaves unknown. */
+const REMOVALS_PER_SESSION = 1000;
+
+/**
+ * Looks for copies that a slow server committed after their attempt was given up. Attempts of earlier runs are looked at
+ * once, at the start of this one, those of this run at its end and again in the next. A twin is named, never removed.
+ */
+export async function lookForTwins(run: AccountRun, tally: Tally, whose: 'earlier' | 'own'): Promise<void> {
+  const watched = run.account.watched().filter(watch => (watch.run === run.run) === (whose === 'own'));
+  if (watched.length === 0) return;
+  const twins = await findTwins(run, watched);
+  for (const { watched: watch, uid } of twins) {
+    const failure = {
+      code: 'TWIN_FOUND',
+      text: `UID ${uid} is a second copy: the server stored an abandoned attempt later`,
+    } as const;
+    tally.check({ ref: watch.label, ...failure, mailbox: watch.mailbox });
+    run.emit({ type: 'failed', account: run.job.name, ref: watch.label, ...failure });
+  }
+  run.account.endWatches(whose === 'earlier' ? watched.map(({ id }) => id) : twins.map(twin => twin.watched.id));
+}
+
+/** Reads back what this run stored (and, before anything is removed, what no run has read back yet), in a new session. */
+export async function verifyStored(run: AccountRun, tally: Tally, policy: VerifyPolicy): Promise<void> {
+  const { job, account, emit, stop } = run;
+  if (policy.kind === 'off') return;
+  const filter = job.remove.kind === 'never' ? { run: run.run, state: 'done' as const } : { unverified: true };
+  const chosen = chosenDeliveries(account.deliveries(filter), policy);
+  const first = chosen.next();
+  if (first.done === true) return;
+  emit({ type: 'phase', account: job.name, phase: 'verifying' });
+  // A session that saw the APPEND may show what no other one does.
+  await job.destination.close();
+  await job.destination.open(stop.graceful);
+  await verify(run, tally, prepend(first.value, chosen));
+}
+
+function* prepend<T>(first: T, rest: Iterable<T>): Iterable<T> {
+  yield first;
+  yield* rest;
+}
+
+/** Removes at the source what was verified, in short sessions of their own. */
+export async function removeVerified(run: AccountRun, tally: Tally): Promise<void> {
+  const { job, account, emit, clock, stop } = run;
+  const policy = job.remove;
+  if (policy.kind === 'never') return;
+  if (!job.source.features.canRemove) {
+    notice(run, tally, 'nothing was removed: this source has no lasting message identities (UIDL)');
+    return;
+  }
+  emit({ type: 'phase', account: job.name, phase: 'removing' });
+  for (let before = Number.POSITIVE_INFINITY; ; ) {
+    await job.source.close(false);
+    await job.source.open(stop.graceful);
+    const due: Ref[] = [];
+    for await (const page of job.source.list({ get: () => undefined }, stop.graceful)) {
+      if ('unchanged' in page) continue;
+      for (const ref of page.refs) if (isDue(account.deliveriesOf(ref), policy, clock())) due.push(ref);
+    }
+    if (due.length === 0) return;
+    // What is still listed after a removal that was acknowledged will not go away by repeating it.
+    if (due.length >= before) {
+      notice(run, tally, `${due.length} messages are still at the source after their removal was asked for`);
+      return;
+    }
+    before = due.length;
+    const session = due.slice(0, REMOVALS_PER_SESSION);
+    const removed: Ref[] = [];
+    try {
+      for await (const outcome of job.source.remove(session, stop.now)) {
+        if (outcome.removed) removed.push(outcome.ref);
+        else
+          notice(
+            run,
+            tally,
+            `not known whether messages were removed at the source: ${outcome.text ?? 'no answer'}; the next run looks`,
+          );
+      }
+    } catch (thrown) {
+      notice(run, tally, `nothing was removed at the source: ${asFerryError(thrown, 'from').message}`);
+      return;
+    }
+    account.recordRemoved(removed, clock());
+    tally.removed += removed.length;
+    if (removed.length < session.length || session.length === due.length || stop.graceful.aborted) return;
+  }
+}
+
+/** Every copy read back with the very octets, long enough ago. A weak match never permits removal. */
+function isDue(records: readonly DeliveryRecord[], policy: RemovePolicy, now: number): boolean {
+  if (policy.kind === 'never' || records.length === 0) return false;
+  const first = records[0];
+  const wait = policy.seconds * 1000;
+  const held = records.filter(
+    record =>
+      record.state === 'done' &&
+      (record.verified === 'same' || record.verified === 'sameAfterLineEnds') &&
+      record.verifiedAt !== null &&
+      record.verifiedAt + wait <= now,
+  );
+  return held.length === records.length && held.length >= (first?.deliveries ?? 1);
+}

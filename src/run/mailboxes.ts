@@ -1,0 +1,47 @@
+import type { FolderPath, Mailbox } from '../destination/destination.js';
+import type { FerryError } from '../errors.js';
+import type { AccountRun } from './account-job.js';
+import { type Adoptable, adoptable } from './adopt.js';
+import type { Tally } from './tally.js';
+
+/** A mailbox deliveries go into. */
+export interface OpenMailbox {
+  readonly mailbox: Mailbox;
+  /** Raised from APPENDUID: later copies have higher UIDs; a stale bound is safe. */
+  uidFloor: number;
+  readonly adoptable: Adoptable;
+  /** Set when the folder was re-created under us: nothing more may be written to it in this run. */
+  broken: FerryError | null;
+}
+
+/** Opens each mailbox once; one that was refused stays refused for this pass. */
+export class Mailboxes {
+  readonly #run: AccountRun;
+  readonly #tally: Tally;
+  readonly #opened = new Map<string, Promise<OpenMailbox>>();
+
+  constructor(run: AccountRun, tally: Tally) {
+    this.#run = run;
+    this.#tally = tally;
+  }
+
+  /** @throws FerryError MAILBOX_REFUSED, or what ends the account */
+  open(path: string, folder: FolderPath): Promise<OpenMailbox> {
+    const opened = this.#opened.get(path);
+    if (opened !== undefined) return opened;
+    const opening = this.#open(folder);
+    this.#opened.set(path, opening);
+    return opening;
+  }
+
+  async #open(folder: FolderPath): Promise<OpenMailbox> {
+    const { job, account, run, emit, stop } = this.#run;
+    const mailbox = await job.destination.ensure(folder, stop.now);
+    if (mailbox.created) {
+      account.recordCreated(run, mailbox.path);
+      this.#tally.created.push(mailbox.path);
+      emit({ type: 'mailbox-created', account: job.name, mailbox: mailbox.path });
+    }
+    return { mailbox, uidFloor: mailbox.uidNext, adoptable: await adoptable(this.#run, mailbox), broken: null };
+  }
+}
