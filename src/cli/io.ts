@@ -20,9 +20,13 @@ export function errorText(error: FerryError): string {
 export function askPassword(prompt: string): Promise<string> {
   const { stdin, stderr } = process;
   if (!stdin.isTTY) {
-    throw new FerryError('SECRET_UNAVAILABLE', `no terminal to ask for the ${prompt.replace(/: $/, '').toLowerCase()}`, {
-      hint: 'Set MAILFERRY_FROM_PASSWORD and MAILFERRY_TO_PASSWORD.',
-    });
+    throw new FerryError(
+      'SECRET_UNAVAILABLE',
+      `no terminal to ask for the ${prompt.replace(/: $/, '').toLowerCase()}`,
+      {
+        hint: 'Set MAILFERRY_FROM_PASSWORD and MAILFERRY_TO_PASSWORD.',
+      },
+    );
   }
   stderr.write(prompt);
   return new Promise((resolve, reject) => {

@@ -8,19 +8,25 @@ import { asFerryError, FerryError, printable } from '../errors.js';
 import { openLedger, openLedgerReadOnly } from '../ledger/sqlite-ledger.js';
 import { createProgress, type Progress } from '../progress/progress.js';
 import { renderReport, reportFormatOf } from '../report/report.js';
-import type { LookContext } from '../run/account-job.js';
-import { migrate, plan, runId } from '../run/migrate.js';
+import type { AccountJob, LookContext } from '../run/account-job.js';
+import { migrate, plan, type RunOptions, runId, verifyAll } from '../run/migrate.js';
+import type { PlanOptions } from '../run/plan-account.js';
 import type { RunResult } from '../run/result.js';
 import { rateLimit, unlimited } from '../run/throttle.js';
 import { chosenAccounts, stateFile } from './accounts.js';
 import { err, errorText, out } from './io.js';
+import { ping, tellAfter } from './notify.js';
 import type { MigrateFlags } from './program.js';
 import { listenForSignals } from './signals.js';
 import { generator } from './version.js';
 import { buildJobs } from './wiring.js';
 
-/** migrate and plan: the same jobs, carried or only looked at. */
-export async function migrateCommand(names: readonly string[], flags: MigrateFlags): Promise<number> {
+/** migrate, plan and verify: the same jobs, carried, only looked at, or read back. */
+export async function migrateCommand(
+  what: 'migrate' | 'plan' | 'verify',
+  names: readonly string[],
+  flags: MigrateFlags,
+): Promise<number> {
   checkReportName(flags.report);
   checkReportName(flags.output);
   const config = configOf(names, flags);
@@ -30,45 +36,57 @@ export async function migrateCommand(names: readonly string[], flags: MigrateFla
     if (flags.quiet !== true) err(text);
   });
   const progress = progressOf(flags);
-  const saved = flags.saveFailed === undefined ? undefined : savingTo(flags.saveFailed);
+  const saved = flags.saveFailed === undefined ? {} : { saved: savingTo(flags.saveFailed) };
+  const log = flags.verbose === true ? { log: err } : {};
   let result: RunResult;
   try {
     const { jobs, unprepared } = await buildJobs(
       config,
       accounts,
       state,
-      { ...flags, ...(saved === undefined ? {} : { saved }), ...(flags.verbose === true ? { log: err } : {}) },
+      { ...flags, ...saved, ...log },
       stop.graceful,
     );
-    const at = Date.now();
     const context: Omit<LookContext, 'ledger'> = {
-      run: runId(at, Math.random()),
+      run: runId(Date.now(), Math.random()),
       emit: progress.listener,
       stop,
       clock: Date.now,
       throttle: config.limits.bandwidth === null ? unlimited : rateLimit(config.limits.bandwidth),
     };
     const options = { accountsAtOnce: config.limits.accounts, unprepared };
-    if (flags.dryRun === true) {
-      const ledger = openLedgerReadOnly(state);
-      try {
-        result = await plan(jobs, { ...context, ledger }, { ...options, full: flags.full === true });
-      } finally {
-        ledger.close();
-      }
-    } else {
-      const ledger = openLedger(state);
-      try {
-        result = await migrate(jobs, { ...context, ledger }, options);
-      } finally {
-        ledger.close();
-      }
-    }
+    if (what === 'migrate') await ping(config, 'start');
+    result = await carryOut(what, state, jobs, context, { ...options, full: flags.full === true });
   } finally {
     progress.stop();
     stop.release();
   }
-  return await show(result, flags, progress);
+  const exitCode = await show(result, flags, progress);
+  if (what === 'migrate') await tellAfter(config, result, exitCode);
+  return exitCode;
+}
+
+async function carryOut(
+  what: 'migrate' | 'plan' | 'verify',
+  state: string,
+  jobs: readonly AccountJob[],
+  context: Omit<LookContext, 'ledger'>,
+  options: RunOptions & PlanOptions,
+): Promise<RunResult> {
+  if (what === 'plan') {
+    const ledger = openLedgerReadOnly(state);
+    try {
+      return await plan(jobs, { ...context, ledger }, options);
+    } finally {
+      ledger.close();
+    }
+  }
+  const ledger = openLedger(state);
+  try {
+    return await (what === 'verify' ? verifyAll : migrate)(jobs, { ...context, ledger }, options);
+  } finally {
+    ledger.close();
+  }
 }
 
 function configOf(names: readonly string[], flags: MigrateFlags): Config {

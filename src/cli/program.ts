@@ -79,7 +79,8 @@ function buildProgram(done: (exitCode: number) => void): Command {
   ]) {
     command.action(async (accounts: string[], flags: MigrateFlags) => {
       const { migrateCommand } = await import('./migrate.js');
-      done(await migrateCommand(accounts, { ...flags, dryRun: flags.dryRun === true || command.name() === 'plan' }));
+      const dry = flags.dryRun === true || command.name() === 'plan';
+      done(await migrateCommand(dry ? 'plan' : 'migrate', accounts, flags));
     });
   }
 
@@ -90,6 +91,13 @@ function buildProgram(done: (exitCode: number) => void): Command {
     .action(async (accounts: string[], flags: ConfigFlags & { json?: boolean }) => {
       const { checkCommand } = await import('./check.js');
       done(await checkCommand(accounts, flags));
+    });
+
+  runOptions(program.command('verify'), false)
+    .description('read back what was carried and compare it with what was sent')
+    .action(async (accounts: string[], flags: MigrateFlags) => {
+      const { migrateCommand } = await import('./migrate.js');
+      done(await migrateCommand('verify', accounts, flags));
     });
 
   configOption(program.command('status'))
@@ -108,6 +116,26 @@ function buildProgram(done: (exitCode: number) => void): Command {
     .action(async (run: string | undefined, flags: ConfigFlags & { output?: string }) => {
       const { reportCommand } = await import('./report.js');
       done(await reportCommand(run, flags));
+    });
+
+  configOption(program.command('explain'))
+    .description('why a message goes where it goes')
+    .argument('<ACCOUNT>', 'account of the configuration')
+    .argument('<REF>', 'the message as reports name it, e.g. its UIDL')
+    .action(async (account: string, ref: string, flags: ConfigFlags) => {
+      const { explainCommand } = await import('./explain.js');
+      done(await explainCommand(account, ref, flags));
+    });
+
+  configOption(program.command('rollback'))
+    .description('remove from the destination what one run stored there, and nothing else')
+    .argument('<RUN>', 'a run such as r20261123-0915-ab')
+    .option('--dry-run', 'say what would be removed and remove nothing')
+    .option('--json', 'print JSON')
+    .option('--yes', 'do not ask')
+    .action(async (run: string, flags: ConfigFlags & { dryRun?: boolean; json?: boolean; yes?: boolean }) => {
+      const { rollbackCommand } = await import('./rollback.js');
+      done(await rollbackCommand(run, flags));
     });
 
   configOption(program.command('forget'))

@@ -19,7 +19,7 @@ import { acquireAccountLock } from '../ledger/lock.js';
 import type { MessageFacts } from '../message/facts.js';
 import { readFacts } from '../message/read-facts.js';
 import type { Endpoint } from '../net/endpoint.js';
-import { compileRouting, type Route } from '../routing/route.js';
+import { compileRouting, type Routing } from '../routing/route.js';
 import type { AccountJob, Filter } from '../run/account-job.js';
 import type { Unprepared } from '../run/migrate.js';
 import { MaildirSource } from '../sources/maildir/maildir-source.js';
@@ -83,7 +83,7 @@ async function buildJob(
     exactlyOnce: to.exactlyOnce,
     ...(flags.log === undefined ? {} : { log: flags.log }),
   });
-  const route = routeOf(account);
+  const routingFor = routingOf(account);
   const now = Math.floor(Date.now() / 1000);
   return {
     name: account.name,
@@ -101,7 +101,8 @@ async function buildJob(
     staging: { parts: [to.staging] },
     settleAfter: config.limits.settleAfter,
     facts: (octets, hints) => readFacts(octets, hints, { internalDateOrder: account.internalDate, now }),
-    route: (facts, ref) => route(facts, ref.size ?? undefined),
+    route: (facts, ref) => routingFor(facts).route(facts, ref.size ?? undefined),
+    explain: (facts, ref) => routingFor(facts).explain(facts, ref.size ?? undefined),
     flagsWhenUnknown: facts => whenUnknown(account, facts, now),
     unsafe: facts => unsafe(account, destination, facts),
     ...(flags.saved === undefined ? {} : { saveFailed: flags.saved }),
@@ -128,24 +129,16 @@ async function buildSource(account: AccountConfig, bodies: BodyStore, signal: Ab
 }
 
 /** Where the configuration names no folder and files were found by themselves, mail of a Gmail export goes by its labels. */
-function routeOf({
-  name,
-  from,
-  folder,
-  rules,
-}: AccountConfig): (facts: MessageFacts, octets: number | undefined) => Route {
-  const common = {
-    account: name,
-    source: sourceName(from),
-    kind: from.kind,
-    labels: from.kind === 'mbox' ? from.labels : 'ignore',
-    rules,
-  } as const;
-  if (folder !== null) return compileRouting({ ...common, folder }).route;
+function routingOf({ name, from, folder, rules }: AccountConfig): (facts: MessageFacts) => Routing {
+  const labels = from.kind === 'mbox' ? from.labels : 'ignore';
+  const common = { account: name, source: sourceName(from), kind: from.kind, labels, rules } as const;
+  if (folder !== null) {
+    const routing = compileRouting({ ...common, folder });
+    return () => routing;
+  }
   const byPath = compileRouting({ ...common, folder: DEFAULT_FOLDERS.tree });
   const byLabel = compileRouting({ ...common, folder: DEFAULT_FOLDERS.takeout });
-  return (facts, octets) =>
-    (facts.fields.has('x-gm-thrid') || facts.labels.length > 0 ? byLabel : byPath).route(facts, octets);
+  return facts => (facts.fields.has('x-gm-thrid') || facts.labels.length > 0 ? byLabel : byPath);
 }
 
 function endpointOf(server: ServerConfig, side: Side): Endpoint {

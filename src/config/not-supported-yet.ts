@@ -4,14 +4,10 @@
  */
 export const notSupportedYet: readonly string[] = [
   'state.url',
-  'notify',
   'from.pop3.oauth',
   'to.imap.oauth',
   'from.pop3.password.keyring',
   'to.imap.password.keyring',
-  'from.pop3.delete=afterVerify',
-  'from.pop3.delete.daysAfterVerify',
-  'to.imap.exactlyOnce=require',
 ];
 
 /** @param path as in "accounts[1].from.pop3.oauth" */

@@ -3,20 +3,10 @@ import type { Destination, FolderPath } from '../destination/destination.js';
 import type { MessageFailure } from '../errors.js';
 import type { AccountIdentity, AccountLedger, AccountReader, Ledger, LedgerReader } from '../ledger/ledger.js';
 import type { MessageFacts, SourceHints } from '../message/facts.js';
+import type { Explanation, Route } from '../routing/route.js';
 import type { Ref, Source } from '../sources/source.js';
 import type { Listener } from './events.js';
 import type { Throttle } from './throttle.js';
-
-/** Where one message goes, as routing decided. */
-export type Route =
-  | {
-      readonly kind: 'deliver';
-      readonly folders: readonly FolderPath[];
-      readonly flags: readonly string[];
-      readonly rule: string;
-    }
-  | { readonly kind: 'skip'; readonly reason: string; readonly rule: string }
-  | { readonly kind: 'failed'; readonly failure: MessageFailure };
 
 /** Which messages of a source are wanted. Sizes in octets, dates as epoch seconds. */
 export interface Filter {
@@ -60,6 +50,8 @@ export interface AccountJob {
   /** Facts of a message from one pass over its octets. */
   facts(octets: Iterable<Buffer>, hints: SourceHints): MessageFacts;
   route(facts: MessageFacts, ref: Ref): Route;
+  /** The same decision with its reasons. */
+  explain(facts: MessageFacts, ref: Ref): readonly Explanation[];
   /** Flags for the copy of a message whose source says nothing of flags. */
   flagsWhenUnknown(facts: MessageFacts): readonly string[];
   /** Why these octets must not be sent to this destination as they are, or null. */

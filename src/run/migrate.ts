@@ -6,6 +6,7 @@ import { migrateAccount } from './migrate-account.js';
 import { type PlanOptions, planAccount } from './plan-account.js';
 import { type AccountResult, overallExit, type RunResult } from './result.js';
 import { Tally } from './tally.js';
+import { verifyAccount } from './verify-account.js';
 
 /** An account that could not even be set up, e.g. because its password could not be had. */
 export interface Unprepared {
@@ -26,9 +27,27 @@ export async function migrate(
   context: RunContext,
   options: RunOptions,
 ): Promise<RunResult> {
+  return await recorded(jobs, context, options, job => migrateAccount(job, context));
+}
+
+/** Reads back all that was ever delivered; a run of its own, with its own report. */
+export async function verifyAll(
+  jobs: readonly AccountJob[],
+  context: RunContext,
+  options: RunOptions,
+): Promise<RunResult> {
+  return await recorded(jobs, context, options, job => verifyAccount(job, context));
+}
+
+async function recorded(
+  jobs: readonly AccountJob[],
+  context: RunContext,
+  options: RunOptions,
+  work: (job: AccountJob) => Promise<AccountResult>,
+): Promise<RunResult> {
   const { run, ledger, clock } = context;
   ledger.beginRun({ id: run, startedAt: clock(), options: { accounts: jobs.map(job => job.name) } });
-  const result = await overAll(jobs, context, options, false, job => migrateAccount(job, context));
+  const result = await overAll(jobs, context, options, false, work);
   ledger.endRun({ id: run, endedAt: clock(), exitCode: result.exitCode, result });
   return result;
 }

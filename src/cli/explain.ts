@@ -1,0 +1,86 @@
+import { loadConfig } from '../config/load.js';
+import { asFerryError, FerryError, printable } from '../errors.js';
+import { openLedgerReadOnly } from '../ledger/sqlite-ledger.js';
+import type { AccountJob } from '../run/account-job.js';
+import { decide } from '../run/decide.js';
+import type { Ref } from '../sources/source.js';
+import { chosenAccounts, stateFile } from './accounts.js';
+import { out } from './io.js';
+import type { ConfigFlags } from './program.js';
+import { listenForSignals } from './signals.js';
+import { buildJobs } from './wiring.js';
+
+/** Why one message goes where it goes, and what became of it so far. Changes nothing. */
+export async function explainCommand(account: string, wanted: string, flags: ConfigFlags): Promise<number> {
+  const config = loadConfig(flags.config);
+  const state = stateFile(config, flags.state);
+  const stop = listenForSignals(() => {});
+  const { jobs, unprepared } = await buildJobs(config, chosenAccounts(config, [account]), state, {}, stop.graceful);
+  for (const { error } of unprepared) throw error;
+  const [job] = jobs;
+  if (job === undefined) throw new FerryError('BUG', 'no job was built');
+  const ledger = openLedgerReadOnly(state);
+  try {
+    await job.source.open(stop.graceful);
+    const ref = await findRef(job, wanted, stop.graceful);
+    await job.destination.open(stop.graceful);
+    const lines = [printable(ref.label)];
+    for await (const look of job.source.readHeaders([ref], stop.graceful)) {
+      if (!look.ok) throw new FerryError(look.failure.code, look.failure.text, { side: 'from' });
+      const facts = job.facts([look.header], look.hints);
+      const date = facts.internalDate;
+      lines.push(
+        `  date     ${date === null ? 'none' : `${new Date(date.date.epoch * 1000).toISOString()} (from ${date.source})`}`,
+      );
+      lines.push(
+        `  flags    ${facts.flags.known ? [...facts.flags.system, ...facts.flags.keywords].map(flag => printable(flag)).join(' ') || 'none' : 'the source does not say'}`,
+      );
+      if (facts.labels.length > 0) lines.push(`  labels   ${facts.labels.map(label => printable(label)).join(', ')}`);
+      for (const { label, steps, template, route } of job.explain(facts, ref)) {
+        if (label !== null) lines.push(`  label ${printable(label)}`);
+        for (const { rule, matched, because } of steps)
+          lines.push(`  ${rule}: ${matched ? 'matches' : 'does not match'}: ${because}`);
+        if (template !== null) lines.push(`  template ${printable(template)}`);
+        if (route.kind === 'skip') lines.push(`  left out: ${printable(route.reason)}`);
+      }
+      const decision = decide(job, facts, ref, ref.size ?? look.header.length);
+      if (decision.kind === 'deliver')
+        for (const { path } of decision.targets) lines.push(`  goes to  ${printable(path)}`);
+      else
+        lines.push(
+          decision.kind === 'filtered' ? `  left out by the ${decision.reason}` : `  fails: ${decision.failure.text}`,
+        );
+    }
+    for (const { mailbox, state: now, uid, run, failure } of ledger.reader(job.name).deliveriesOf(ref)) {
+      lines.push(
+        `  recorded ${now} in ${printable(mailbox)}${uid === null ? '' : ` as UID ${uid}`} by ${run}${failure === null ? '' : `: ${failure.text}`}`,
+      );
+    }
+    out(lines.join('\n'));
+    return 0;
+  } catch (thrown) {
+    throw asFerryError(thrown);
+  } finally {
+    await job.source.close(!job.source.features.quitTakesMail);
+    await job.destination.close();
+    ledger.close();
+    stop.release();
+  }
+}
+
+async function findRef(job: AccountJob, wanted: string, signal: AbortSignal): Promise<Ref> {
+  for await (const page of job.source.list({ get: () => undefined }, signal)) {
+    if ('unchanged' in page) continue;
+    for (const ref of page.refs)
+      if (
+        ref.id === wanted ||
+        ref.label === wanted ||
+        printable(ref.label) === wanted ||
+        printable(ref.label) === `UIDL ${wanted}`
+      )
+        return ref;
+  }
+  throw new FerryError('USAGE', `no message ${printable(wanted)} in ${printable(job.name)}`, {
+    hint: 'Name it as the report does, e.g. its UIDL.',
+  });
+}

@@ -1,0 +1,84 @@
+import { loadConfig } from '../config/load.js';
+import { FerryError, printable } from '../errors.js';
+import { openLedger } from '../ledger/sqlite-ledger.js';
+import { type RollbackResult, rollback } from '../run/rollback.js';
+import { stateFile } from './accounts.js';
+import { confirm, out } from './io.js';
+import type { ConfigFlags } from './program.js';
+import { listenForSignals } from './signals.js';
+import { buildJobs } from './wiring.js';
+
+/** Shown of what was left alone, before "and N more". */
+const SHOWN = 10;
+
+export async function rollbackCommand(
+  run: string,
+  flags: ConfigFlags & { readonly dryRun?: boolean; readonly json?: boolean; readonly yes?: boolean },
+): Promise<number> {
+  const config = loadConfig(flags.config);
+  const state = stateFile(config, flags.state);
+  const stop = listenForSignals(() => {});
+  const ledger = openLedger(state);
+  try {
+    if (ledger.run(run) === null) {
+      const known = ledger.runs(5).map(record => record.id);
+      throw new FerryError('USAGE', `no run ${printable(run)} is recorded`, {
+        hint: `The last ones: ${known.join(', ') || 'none'}.`,
+      });
+    }
+    // Accounts this run delivered for; others are not even logged in to.
+    const accounts = config.accounts.filter(
+      account => !ledger.reader(account.name).deliveries({ run, state: 'done' })[Symbol.iterator]().next().done,
+    );
+    const dryRun = flags.dryRun === true;
+    if (!dryRun && flags.yes !== true && accounts.length > 0) {
+      const question = `Remove what ${printable(run)} stored for ${accounts.map(account => printable(account.name)).join(', ')}?`;
+      if (!(await confirm(question)))
+        throw new FerryError('USAGE', 'nothing was removed', {
+          hint: 'Without a terminal, add --yes; --dry-run shows what would go.',
+        });
+    }
+    const { jobs, unprepared } = await buildJobs(config, accounts, state, {}, stop.graceful);
+    for (const { error } of unprepared) throw error;
+    const results: RollbackResult[] = [];
+    for (const job of jobs) {
+      const lock = job.lock();
+      try {
+        await job.destination.open(stop.graceful);
+        results.push(
+          await rollback(job.name, ledger.account(job.name, job.identity), job.destination, {
+            run,
+            dryRun,
+            signal: stop.graceful,
+          }),
+        );
+      } finally {
+        await job.destination.close();
+        lock.release();
+      }
+    }
+    out(
+      flags.json === true ? JSON.stringify({ version: 1, run, dryRun, accounts: results }) : text(run, dryRun, results),
+    );
+    return results.some(result => result.altered.length > 0) ? 1 : 0;
+  } finally {
+    ledger.close();
+    stop.release();
+  }
+}
+
+function text(run: string, dryRun: boolean, results: readonly RollbackResult[]): string {
+  if (results.length === 0) return `${run} stored nothing that is still recorded as delivered.`;
+  return results
+    .map(({ account, removed, missing, altered, folders }) => {
+      const lines = [
+        `${printable(account)}: ${dryRun ? 'would remove' : 'removed'} ${removed}, gone already ${missing}, left alone ${altered.length}`,
+      ];
+      for (const { label, mailbox, uid, why } of altered.slice(0, SHOWN))
+        lines.push(`  left: ${label} in ${printable(mailbox)} (UID ${uid ?? '?'}): ${why}`);
+      if (altered.length > SHOWN) lines.push(`  and ${altered.length - SHOWN} more`);
+      for (const folder of folders) lines.push(`  removed the empty folder ${printable(folder)}`);
+      return lines.join('\n');
+    })
+    .join('\n');
+}
