@@ -24,6 +24,7 @@ export class MailFile {
   readonly stamp: Stamp;
   readonly gzip: boolean;
   readonly #handle: FileHandle;
+  #reads = 0;
   #block: Located | null = null;
   #stream: (Located & { readonly rest: AsyncGenerator<Buffer> }) | null = null;
 
@@ -58,6 +59,11 @@ export class MailFile {
     } catch (thrown) {
       throw unreadable(path, reasonOf(thrown), thrown);
     }
+  }
+
+  /** How often the file was read: what a stamp taken since the last time says holds for all octets given so far. */
+  get reads(): number {
+    return this.#reads;
   }
 
   /** The stamp of the open file as it is now, whatever its name means by now. */
@@ -103,6 +109,7 @@ export class MailFile {
     const octets = Buffer.allocUnsafe(length);
     try {
       const { bytesRead } = await this.#handle.read(octets, 0, length, at);
+      this.#reads++;
       return octets.subarray(0, bytesRead);
     } catch (thrown) {
       throw unreadable(this.path, reasonOf(thrown), thrown);

@@ -71,6 +71,8 @@ export class MboxSource implements Source {
   /** As each file was when its messages were listed. */
   readonly #listedAt = new Map<string, Stamp>();
   #reading: MailFile | null = null;
+  /** MailFile.reads of that file when its stamp was last found to be that of the listing. */
+  #soundReads = -1;
 
   constructor(options: MboxSourceOptions) {
     this.#options = options;
@@ -327,7 +329,12 @@ export class MboxSource implements Source {
   async #isAsListed(file: MailFile, at: Locator, read: number, ref: Ref, body: Body): Promise<boolean> {
     if (read !== at.end - at.from) return false;
     const listedAt = this.#listedAt.get(at.path);
-    if (listedAt !== undefined && sameStamp(listedAt, await file.stampNow())) return true;
+    const { reads } = file;
+    if (reads === this.#soundReads) return true;
+    if (listedAt !== undefined && sameStamp(listedAt, await file.stampNow())) {
+      this.#soundReads = reads;
+      return true;
+    }
     return idOfWire(body.chunks()).toString('hex') === ref.id;
   }
 
@@ -336,6 +343,7 @@ export class MboxSource implements Source {
     if (this.#reading?.path === path) return this.#reading;
     await this.close();
     this.#reading = await MailFile.open(path);
+    this.#soundReads = -1;
     return this.#reading;
   }
 

@@ -163,13 +163,16 @@ export class MboxScanner {
       if (lf === -1 && !ended && octets.length - i <= FROM_LINE_CAP) return null;
       return this.#begin(this.#base + i, lf === -1 ? octets.length : lf + 1);
     }
-    const lf = headerLineFeed(octets, i);
     if (this.#midLine) {
-      this.#midLine = lf === -1;
-      if (lf !== -1) return lf + 1;
+      const end = octets.indexOf(LF, i);
+      this.#midLine = end === -1;
+      if (end !== -1) return end + 1;
       this.#at = this.#base + octets.length;
       return null;
     }
+    const notable = notableLine(octets, i);
+    if (notable > i) return notable;
+    const lf = octets.indexOf(LF, i);
     if (lf === -1 && !ended && octets.length - i <= HEADER_LINE_CAP) return null;
     const end = lf === -1 ? octets.length : lf;
     if (end === i && lf === -1) return null;
@@ -246,7 +249,8 @@ export class MboxScanner {
   }
 
   #readLength(octets: Buffer, i: number, end: number): void {
-    if (((octets[i] ?? 0) | 0x20) !== 0x63 || octets[i + 7] !== 0x2d) return;
+    // A cheap look before the expensive one: "c", "-", "l".
+    if (((octets[i] ?? 0) | 0x20) !== 0x63 || octets[i + 7] !== 0x2d || ((octets[i + 8] ?? 0) | 0x20) !== 0x6c) return;
     const field = /^content-length[ \t]*:[ \t]*(.*?)[ \t\r]*$/i.exec(octets.toString('latin1', i, end));
     if (field === null) return;
     const said = field[1] ?? '';
@@ -342,14 +346,24 @@ function emptyLineBefore(octets: Buffer, i: number): number {
 }
 
 function startsWithFrom(octets: Buffer, i: number): boolean {
-  return octets[i] === 0x46 && octets.subarray(i, i + MARK.length).equals(MARK);
+  return octets[i] === 0x46 && octets[i + 4] === 0x20 && octets.subarray(i, i + MARK.length).equals(MARK);
 }
 
-/** Index of the LF that ends the line at `i`, -1 if there is none. Header lines are short: a loop beats a native call. */
-function headerLineFeed(octets: Buffer, i: number): number {
-  const near = Math.min(octets.length, i + 256);
-  for (let at = i; at < near; at++) if (octets[at] === LF) return at;
-  return near === octets.length ? -1 : octets.indexOf(LF, near);
+/**
+ * Start of the first header line from `i` on that says something: an empty one, a From_ line, Content-Length, or one that
+ * is not complete. Header lines are short: a loop beats a native call for each.
+ */
+function notableLine(octets: Buffer, i: number): number {
+  const end = octets.length;
+  for (let line = i; line < end; ) {
+    const first = octets[line] as number;
+    if (first === LF || first === CR || first === 0x46 || (first | 0x20) === 0x63) return line;
+    let at = line + 1;
+    while (at < end && octets[at] !== LF) at++;
+    if (at === end) return line;
+    line = at + 1;
+  }
+  return end;
 }
 
 /** Index of the LF that ends the line at `i`, -1 if there is none within `cap` octets. */

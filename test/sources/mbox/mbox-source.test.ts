@@ -130,7 +130,7 @@ describe('hints', () => {
 describe('layouts', () => {
   const folders = async (path: string | string[], options = {}) => {
     const listed = await listAll(mboxSource(path, options));
-    if (listed.thrown !== null) throw listed.thrown;
+    expect(listed.thrown).toBeNull();
     return { ...listed, names: listed.refs.map(ref => ref.label.replace(/ at \d+$/, '')) };
   };
 
