@@ -207,14 +207,11 @@ export class ImapDestination implements Destination {
 
   async move(from: Mailbox, moves: readonly Move[], signal: AbortSignal) {
     if (!this.#open.capabilities.has('MOVE')) throw missing('MOVE');
-    const moved = new Map<number, number>();
-    if (moves.length === 0) return moved;
+    if (moves.length === 0) return new Map<number, number>();
     return this.#alone(signal, async session => {
       await this.#select(session, from, 'SELECT', signal);
-      // All at once: their answers come in order, and one round trip serves all folders of a batch.
-      const each = await Promise.all(moves.map(({ uids, to }) => moveSelected(session, uids, to.wireName, signal)));
-      for (const one of each) for (const [old, uid] of one) moved.set(old, uid);
-      return moved;
+      const targets = moves.map(({ uids, to }) => ({ uids, target: to.wireName }));
+      return moveSelected(session, targets, signal);
     });
   }
 

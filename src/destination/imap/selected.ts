@@ -23,8 +23,7 @@ export async function select(
   signal: AbortSignal,
 ): Promise<Selected> {
   const found = new SelectReader();
-  await must(session, `${how} ${quoted(mailbox)}`, signal, found);
-  await must(session, 'NOOP', signal, found);
+  await Promise.all([must(session, `${how} ${quoted(mailbox)}`, signal, found), must(session, 'NOOP', signal, found)]);
   if (found.uidValidity === null) {
     throw new FerryError('PROTOCOL_VIOLATION', 'the server opened a mailbox without UIDVALIDITY', { side: 'to' });
   }
@@ -111,24 +110,31 @@ async function* fetchSet(
   }
 }
 
-/** UID MOVE (RFC 6851) out of the selected mailbox. Repeated after a lost answer it moves what is still there. */
+/**
+ * UID MOVE (RFC 6851) out of the selected mailbox into others, all under way together. Repeated after a lost answer it
+ * moves what is still there.
+ * @param moves targets as wire names
+ */
 export async function moveSelected(
   session: ImapSession,
-  uids: readonly number[],
-  target: string,
+  moves: readonly { readonly uids: readonly number[]; readonly target: string }[],
   signal: AbortSignal,
 ): Promise<ReadonlyMap<number, number>> {
   const moved = new Map<number, number>();
-  const note = (status: StatusResponse | null) => {
-    if (status === null) return;
-    for (const [from, to] of copyUidOf(status, uids.length)) moved.set(from, to);
-  };
-  const reader: ResponseHandler = {
-    literalStart: () => undefined,
-    literalData: () => undefined,
-    response: text => note(parseStatus(text.slice(2))),
-  };
-  for (const set of uidSets(uids)) note(await must(session, `UID MOVE ${set} ${quoted(target)}`, signal, reader));
+  const each = moves.map(async ({ uids, target }) => {
+    const note = (status: StatusResponse | null) => {
+      if (status === null) return;
+      for (const [from, to] of copyUidOf(status, uids.length)) moved.set(from, to);
+    };
+    const reader: ResponseHandler = {
+      literalStart: () => undefined,
+      literalData: () => undefined,
+      response: text => note(parseStatus(text.slice(2))),
+    };
+    const commands = uidSets(uids).map(set => must(session, `UID MOVE ${set} ${quoted(target)}`, signal, reader));
+    for (const done of await Promise.all(commands)) note(done);
+  });
+  await Promise.all(each);
   return moved;
 }
 
