@@ -121,10 +121,12 @@ export async function moveSelected(
   signal: AbortSignal,
 ): Promise<ReadonlyMap<number, number>> {
   const moved = new Map<number, number>();
+  // Dovecot sends the COPYUIDs of all MOVEs before the first of their answers, so any reader may meet any of them.
+  const atOnce = moves.reduce((sum, { uids }) => sum + uids.length, 0);
   const each = moves.map(async ({ uids, target }) => {
     const note = (status: StatusResponse | null) => {
       if (status === null) return;
-      for (const [from, to] of copyUidOf(status, uids.length)) moved.set(from, to);
+      for (const [from, to] of copyUidOf(status, atOnce)) moved.set(from, to);
     };
     const reader: ResponseHandler = {
       literalStart: () => undefined,
