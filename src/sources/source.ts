@@ -48,7 +48,10 @@ export interface Checkpoint {
   readonly value: string;
 }
 
-/** A unit that did not change since its checkpoint: its messages are known without being listed. */
+/**
+ * A unit that did not change since its checkpoint, or the part of a grown one that did not: its messages are known
+ * without being listed. Pages with what was added may follow.
+ */
 export interface Unchanged {
   readonly unchanged: true;
   readonly key: string;
@@ -120,6 +123,7 @@ export interface Source {
   readonly features: SourceFeatures;
   /**
    * Everything there is, page by page. Throws SOURCE_LISTING_INCOMPLETE rather than give part of a listing as whole.
+   * INPUT_CHANGED comes after the last page: what was listed is certain and may be carried, then the account ends with it.
    * @param checkpoints what earlier runs remembered; an empty reader lists everything
    */
   list(checkpoints: CheckpointReader, signal: AbortSignal): AsyncIterable<Listing>;
