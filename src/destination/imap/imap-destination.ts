@@ -88,9 +88,11 @@ export class ImapDestination implements Destination {
       idName: String(client.serverInfo?.name ?? ''),
     });
     const list = await this.#control.list(signal);
+    const hierarchy = hierarchyOf(client.namespace, list);
     const rules = {
-      ...hierarchyOf(client.namespace, list),
-      refused: profile.refusedInNames,
+      ...hierarchy,
+      refused: profile.refusedInNames + (await this.#refusedHere(profile.maybeRefusedInNames, hierarchy, signal)),
+      astral: profile.astralInNames,
       maxOctets: profile.maxNameOctets,
       maxPartOctets: profile.maxPartOctets,
       special: specialOf(list, capabilities.has('SPECIAL-USE')),
@@ -251,6 +253,18 @@ export class ImapDestination implements Destination {
   #profileOf(traits: { greeting: string; capabilities: ReadonlySet<string>; idName: string }): ServerProfile {
     const { profile, endpoint } = this.#options;
     return PROFILES[profile === 'auto' ? recogniseServer({ ...traits, host: endpoint.host }) : profile];
+  }
+
+  async #refusedHere(
+    maybe: string,
+    { prefix, delimiter }: Pick<NameRules, 'prefix' | 'delimiter'>,
+    signal: AbortSignal,
+  ): Promise<string> {
+    let refused = '';
+    for (const c of maybe) {
+      if (c !== delimiter && !(await this.#control.wouldTake(`${prefix}mailferry${c}asks`, signal))) refused += c;
+    }
+    return refused;
   }
 
   #requireExactlyOnce(): void {

@@ -1,4 +1,4 @@
-import type { FerryError } from '../../errors.js';
+import { FerryError } from '../../errors.js';
 import { abortReason } from '../../net/deadline.js';
 import { onAbort } from './on-abort.js';
 import type { ImapSession } from './session.js';
@@ -32,7 +32,10 @@ export class Lanes {
   readonly #open: (signal: AbortSignal) => Promise<ImapSession>;
   #limit: number;
   #lanes: Lane[] = [];
-  #opening = 0;
+  /** Sessions being opened. */
+  readonly #opening = new Set<Promise<void>>();
+  /** Aborted by close(): what is being opened then would be closed by nobody. */
+  #closing = new AbortController();
   #waiters: Waiter[] = [];
 
   constructor(limit: number, open: (signal: AbortSignal) => Promise<ImapSession>) {
@@ -57,8 +60,11 @@ export class Lanes {
 
   async close(): Promise<void> {
     const lanes = this.#lanes;
+    const closing = this.#closing;
     this.#lanes = [];
-    await Promise.all(lanes.map(lane => lane.session.close()));
+    this.#closing = new AbortController();
+    closing.abort(new FerryError('INTERRUPTED', 'closed while a connection was being opened', { side: 'to' }));
+    await Promise.all([...this.#opening, ...lanes.map(lane => lane.session.close())]);
   }
 
   #take(exclusive: boolean, signal: AbortSignal): Promise<Leased> {
@@ -95,7 +101,7 @@ export class Lanes {
   }
 
   #total(): number {
-    return this.#lanes.length + this.#opening;
+    return this.#lanes.length + this.#opening.size;
   }
 
   /** In order: who came first is served first, so that a stream of appends cannot keep a look-up waiting for ever. */
@@ -124,23 +130,27 @@ export class Lanes {
   #openFor(waiter: Waiter): void {
     if (waiter.opening || this.#total() >= this.#limit) return;
     waiter.opening = true;
-    this.#opening++;
-    this.#open(waiter.signal).then(
+    const { signal: closing } = this.#closing;
+    const end = () => {
+      this.#opening.delete(opening);
+      waiter.opening = false;
+    };
+    const opening = this.#open(AbortSignal.any([waiter.signal, closing])).then(
       session => {
-        this.#opening--;
-        waiter.opening = false;
+        end();
+        if (closing.aborted) return session.close();
         this.#lanes.push({ session, users: 0, exclusive: false });
         this.#serve();
       },
       (error: FerryError) => {
-        this.#opening--;
-        waiter.opening = false;
+        end();
         const others = this.#lanes.filter(lane => lane.session.alive).length;
         // The server lets in fewer than we hoped for: make do with what there is.
-        if (others > 0) this.#limit = Math.min(this.#limit, others);
+        if (others > 0 && !closing.aborted) this.#limit = Math.min(this.#limit, others);
         else waiter.refuse(error);
         this.#serve();
       },
     );
+    this.#opening.add(opening);
   }
 }

@@ -10,6 +10,8 @@ export interface NameRules {
   readonly delimiter: string | null;
   /** Characters this server refuses in names; they are replaced like the delimiter. */
   readonly refused: string;
+  /** Characters beyond U+FFFF (emoji) can be in names; otherwise each becomes "_". */
+  readonly astral: boolean;
   /** Octets of a whole wire name, and of one part of it, that the server can store. */
   readonly maxOctets: number;
   readonly maxPartOctets: number;
@@ -123,7 +125,10 @@ function cleanPart(part: string, rules: NameRules): string {
   if (LONE_SURROGATE.test(name)) throw illegal(part, 'broken Unicode (half of a surrogate pair)');
   const inside = NEVER_INSIDE + rules.refused + (rules.delimiter ?? '');
   let clean = '';
-  for (const c of name) clean += inside.includes(c) ? (LOOK_ALIKE.get(c) ?? '_') : c;
+  for (const c of name) {
+    if (inside.includes(c)) clean += LOOK_ALIKE.get(c) ?? '_';
+    else clean += c.length > 1 && !rules.astral ? '_' : c;
+  }
   // Names of directories on file-system stores, and a way out of them.
   if (/^\.{1,2}$/.test(clean)) clean = clean.replaceAll('.', LOOK_ALIKE.get('.') ?? '_');
   // "~" is a home directory and "#" a foreign namespace where a name begins with them (RFC 3501 section 5.1).

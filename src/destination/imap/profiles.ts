@@ -17,6 +17,10 @@ export interface ServerProfile {
   readonly octets: OctetFates;
   /** Characters refused in mailbox names, beside the delimiter. */
   readonly refusedInNames: string;
+  /** Characters refused or not, depending on how the server stores mail: it is asked. */
+  readonly maybeRefusedInNames: string;
+  /** Characters beyond U+FFFF can be in names. */
+  readonly astralInNames: boolean;
   /** Octets of a mailbox name in modified UTF-7, and of one part of it. */
   readonly maxNameOctets: number;
   readonly maxPartOctets: number;
@@ -36,6 +40,8 @@ export type ProfileName =
 const MIB = 1024 * 1024;
 const KEPT = { nul: 'kept', bareCr: 'kept', eightBitHeader: 'kept', longestLine: null } as const;
 
+const CYRUS_REFUSES = '"\\!;<>^`{|}';
+
 const GENERIC: ServerProfile = {
   name: 'generic',
   connections: 4,
@@ -44,6 +50,8 @@ const GENERIC: ServerProfile = {
   trustsMove: false,
   octets: KEPT,
   refusedInNames: '',
+  maybeRefusedInNames: '',
+  astralInNames: true,
   maxNameOctets: 1000,
   maxPartOctets: 250,
 };
@@ -62,6 +70,9 @@ export const PROFILES: Record<ProfileName, ServerProfile> = {
     batchMessages: 200,
     trustsMove: true,
     octets: { ...KEPT, nul: 'changed' },
+    // Over Maildir++ the dot separates levels whatever delimiter clients see.
+    maybeRefusedInNames: '.',
+    maxPartOctets: 240,
   },
   cyrus: {
     ...GENERIC,
@@ -70,7 +81,8 @@ export const PROFILES: Record<ProfileName, ServerProfile> = {
     batchMessages: 100,
     trustsMove: true,
     octets: { ...KEPT, nul: 'refused', eightBitHeader: 'changed' },
-    maxNameOctets: 480,
+    refusedInNames: CYRUS_REFUSES,
+    maxNameOctets: 450,
   },
   courier: {
     ...GENERIC,
@@ -78,6 +90,7 @@ export const PROFILES: Record<ProfileName, ServerProfile> = {
     // MAXPERIP defaults to 20, in many installations it is 4.
     connections: 4,
     octets: { ...KEPT, bareCr: 'changed' },
+    astralInNames: false,
     maxNameOctets: 240,
   },
   gmail: {
@@ -105,7 +118,8 @@ export const PROFILES: Record<ProfileName, ServerProfile> = {
     appendLimit: 70 * MIB,
     trustsMove: true,
     octets: { ...KEPT, nul: 'refused', eightBitHeader: 'changed' },
-    maxNameOctets: 480,
+    refusedInNames: CYRUS_REFUSES,
+    maxNameOctets: 450,
   },
   icloud: { ...GENERIC, name: 'icloud', connections: 3, appendLimit: 28 * MIB },
 };

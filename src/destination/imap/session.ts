@@ -30,7 +30,7 @@ export type CommandResult =
 
 export interface CommandOptions {
   readonly signal: AbortSignal;
-  /** Gets untagged responses while this command is under way; then no other command may be. */
+  /** Gets the untagged responses that come while this is the oldest command under way. */
   readonly untagged?: ResponseHandler;
   /** Asked right before the first octet is sent; true: the command is not begun. */
   readonly cancelled?: () => boolean;
@@ -80,7 +80,6 @@ export class ImapSession {
   #awaitsContinuation: Command | null = null;
   #mayContinue = false;
   #strayContinuations = 0;
-  #untagged: ResponseHandler | null = null;
   #error: FerryError | null = null;
   #loggingOut = false;
   #watchdog: NodeJS.Timeout | undefined;
@@ -92,8 +91,8 @@ export class ImapSession {
     this.#streams = streams;
     this.#options = options;
     this.#parser = new ResponseParser({
-      literalStart: (text, octets) => this.#untagged?.literalStart(text, octets),
-      literalData: octets => this.#untagged?.literalData(octets),
+      literalStart: (text, octets) => this.#receiver?.literalStart(text, octets),
+      literalData: octets => this.#receiver?.literalData(octets),
       response: text => this.#response(text),
     });
     const { readSocket, writeSocket, socket } = streams;
@@ -240,7 +239,6 @@ export class ImapSession {
     }
     this.#inFlight.set(command.tag, command);
     this.#octetsInFlight += command.octets;
-    this.#untagged = command.options.untagged ?? null;
     this.#watch();
   }
 
@@ -366,13 +364,18 @@ export class ImapSession {
       return;
     }
     if (response?.code === 'ALERT') this.#options.log(`the server says: ${response.text}`);
-    this.#untagged?.response(text);
+    this.#receiver?.response(text);
+  }
+
+  /** Servers answer in order: what is not tagged belongs to the oldest command. */
+  get #receiver(): ResponseHandler | undefined {
+    const [oldest] = this.#inFlight.values();
+    return oldest?.options.untagged;
   }
 
   #forget(command: Command): void {
     if (!this.#inFlight.delete(command.tag)) return;
     this.#octetsInFlight -= command.octets;
-    if (this.#untagged === command.options.untagged) this.#untagged = null;
   }
 
   #abort(command: Command, reason: FerryError): void {

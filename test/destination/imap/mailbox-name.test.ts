@@ -6,6 +6,7 @@ const slash: NameRules = {
   prefix: '',
   delimiter: '/',
   refused: '',
+  astral: true,
   maxOctets: 1000,
   maxPartOctets: 250,
   special: new Map(),
@@ -32,6 +33,7 @@ describe('a mailbox name', () => {
 
   it('holds no wildcard and nothing the server refuses', () => {
     expect(of(['100 % *new*'], { ...slash, refused: '!"' }).unicode).toBe('100 \uff05 \u2217new\u2217');
+    expect(of(['😀 fun'], { ...slash, astral: false }).unicode).toBe('_ fun');
     expect(of(['a"b!'], { ...slash, refused: '!"' }).unicode).toBe('a\u201db\u01c3');
   });
 
