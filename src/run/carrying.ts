@@ -84,6 +84,7 @@ export class Carrying {
     }
     this.#nameDoubts();
     this.#rememberUnits(work);
+    if (work.changed !== null) throw work.changed;
   }
 
   async #list(): Promise<Work> {
@@ -120,8 +121,8 @@ export class Carrying {
       }
     } catch (thrown) {
       this.#blame(asFerryError(thrown), chosen[answered]?.[1]);
-      // What is on the wire still gets its outcome recorded; then the cause is told.
-      deliveries.drop();
+      // What was read whole is still sent, and what is on the wire gets its outcome recorded; then the cause is told.
+      if (stop.graceful.aborted || deliveries.trouble !== null) deliveries.drop();
       await deliveries.drain();
       throw deliveries.trouble ?? thrown;
     }
@@ -331,9 +332,9 @@ export class Carrying {
   }
 
   /** An untouched file is not read again once every message of it has a final outcome. */
-  #rememberUnits(work: Work | null): void {
+  #rememberUnits(work: Work): void {
     const { account } = this.#run;
-    for (const { checkpoint, keys } of work?.units ?? []) {
+    for (const { checkpoint, keys } of work.units) {
       const open = [...keys].some(key => this.#left.has(key) || this.#failedForNow.has(key));
       if (!open) account.setCheckpoint(SOURCE_CHECKPOINT + checkpoint.key, checkpoint.value);
     }

@@ -1,6 +1,6 @@
-import { printable } from '../errors.js';
+import { asFerryError, type FerryError, printable } from '../errors.js';
 import type { MessageKey } from '../ledger/ledger.js';
-import type { Checkpoint, Page, Ref, Skipped } from '../sources/source.js';
+import type { Checkpoint, Listing, Page, Ref, Skipped } from '../sources/source.js';
 import type { AccountLook } from './account-job.js';
 import { wantsSize } from './decide.js';
 import type { Tally } from './tally.js';
@@ -26,6 +26,8 @@ export interface Work {
   /** Keys of messages with an intent or doubt of an earlier run. */
   readonly unsettled: ReadonlySet<string>;
   readonly units: readonly Unit[];
+  /** The source changed while it was listed: what was listed is carried, then this is told. */
+  readonly changed: FerryError | null;
 }
 
 /** Lists the source and subtracts what the ledger knows, page by page: memory grows with what is new only. */
@@ -49,7 +51,10 @@ export async function listWork(run: AccountLook, tally: Tally): Promise<Work> {
   const checkpoints = {
     get: (key: string) => (job.retryFailed ? undefined : account.checkpoint(SOURCE_CHECKPOINT + key)),
   };
-  for await (const page of job.source.list(checkpoints, stop.graceful)) {
+  let changed: FerryError | null = null;
+  for await (const page of untilChanged(job.source.list(checkpoints, stop.graceful), error => {
+    changed = error;
+  })) {
     skip(page.skipped);
     if ('unchanged' in page) {
       counts.listed += page.messages;
@@ -97,7 +102,21 @@ export async function listWork(run: AccountLook, tally: Tally): Promise<Work> {
   }
   if (job.filter.newestFirst) refs.reverse();
   emit({ type: 'listed', account: job.name, listed: tally.listed, messages: refs.length, octets, complete: true });
-  return { refs, unsettled, units };
+  return { refs, unsettled, units, changed };
+}
+
+/** A file that grows under the reader gives all it had; only its checkpoint is not to be had. */
+async function* untilChanged(
+  pages: AsyncIterable<Listing>,
+  onChanged: (error: FerryError) => void,
+): AsyncIterable<Listing> {
+  try {
+    yield* pages;
+  } catch (thrown) {
+    const error = asFerryError(thrown, 'from');
+    if (error.code !== 'INPUT_CHANGED') throw thrown;
+    onChanged(error);
+  }
 }
 
 export function notice(run: AccountLook, tally: Tally, text: string): void {
