@@ -122,6 +122,8 @@ module.exports = {
     home('socks', ['socks'], '^src/net'),
     home('kysely', ['kysely', 'better-sqlite3'], '^src/ledger'),
     home('re2js', ['re2js'], '^src/routing'),
+    home('oauth4webapi', ['oauth4webapi'], '^src/auth'),
+    home('keyring', ['@napi-rs/keyring'], '^src/auth/keyring'),
     home('zod', ['zod'], '^src/(config|run|report)'),
   ],
   options: {
