@@ -40,7 +40,7 @@ export async function listWork(run: AccountLook, tally: Tally): Promise<Work> {
   let unitFiltered = false;
   let octets = 0;
   // Counted here and told at the end: a listing that breaks off is made again from its start.
-  const counts = { listed: 0, known: 0, filtered: 0, deleted: 0, pseudo: 0 };
+  const counts = { listed: 0, known: 0, filtered: 0, deleted: 0, pseudo: 0, doubtfulSplits: 0 };
   const notices: string[] = [];
   const failed: Page['failed'][number][] = [];
   const skip = ({ deleted, pseudo }: Skipped) => {
@@ -63,6 +63,7 @@ export async function listWork(run: AccountLook, tally: Tally): Promise<Work> {
     }
     counts.listed += page.refs.length + page.failed.length;
     notices.push(...page.notices);
+    counts.doubtfulSplits += page.doubtfulSplits ?? 0;
     failed.push(...page.failed);
     const known = account.known(page.refs);
     for (const [i, ref] of page.refs.entries()) {
@@ -95,6 +96,7 @@ export async function listWork(run: AccountLook, tally: Tally): Promise<Work> {
   tally.filtered += counts.filtered;
   tally.deleted += counts.deleted;
   tally.pseudo += counts.pseudo;
+  tally.doubtfulSplits += counts.doubtfulSplits;
   for (const text of notices) notice(run, tally, text);
   for (const { ref, failure } of failed) {
     tally.fail(ref, failure);

@@ -12,6 +12,8 @@ export class Tally {
   filtered = 0;
   deleted = 0;
   pseudo = 0;
+  /** Places in mailbox files where it is doubtful whether a message begins. */
+  doubtfulSplits = 0;
   copied = 0;
   adopted = 0;
   /** Octets appended. */

@@ -30,6 +30,8 @@ export interface Page {
   readonly skipped: Skipped;
   /** Warnings for the report: doubtful separators, truncated file, server counts that disagree. Sanitised. */
   readonly notices: readonly string[];
+  /** Places where it is doubtful whether one message ends and another begins; absent: none. */
+  readonly doubtfulSplits?: number;
   /** Messages that exist and cannot be read (a truncated last message): listed and failed. */
   readonly failed: readonly {
     readonly ref: Ref;

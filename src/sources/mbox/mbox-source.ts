@@ -266,7 +266,8 @@ export class MboxSource implements Source {
       const intact = sameStamp(open.stamp, await MailFile.stampAt(file.path));
       if (!intact) changed.push(file.path);
       if (held !== null && intact) pages.add(held);
-      const page = pages.last(noticesOf(file, listing.doubts), intact ? null : 'changed');
+      const doubtfulSplits = listing.doubts.lines + listing.doubts.insideContentLength;
+      const page = { ...pages.last(noticesOf(file, listing.doubts), intact ? null : 'changed'), doubtfulSplits };
       if (listing.broken !== null) yield cutOffPage(page, file, listing, listing.broken.message);
       else if (!intact) yield page;
       else {
