@@ -125,9 +125,10 @@ function progressOf(flags: MigrateFlags): Progress {
 /** Prints and writes the result; a report that cannot be written does not undo the run. */
 async function show(result: RunResult, flags: MigrateFlags, progress: Progress): Promise<number> {
   let exitCode = result.exitCode;
-  const silent = flags.quiet === true || flags.events === '-';
   if (flags.json === true) out(JSON.stringify(result));
-  else if (!silent) out(await renderReport(result, 'text', { generator: generator() }));
+  else if (flags.events === '-') {
+    // Standard error is for the events, which tell all of it.
+  } else if (flags.quiet !== true) out(await renderReport(result, 'text', { generator: generator() }));
   else if (exitCode !== 0) {
     for (const { name, error, failed, inDoubt } of result.accounts) {
       // Overlap under cron is no news: the other run is at work.
