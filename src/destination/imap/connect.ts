@@ -37,11 +37,14 @@ export interface Connected {
 export async function connectImap(options: ConnectOptions, signal: AbortSignal): Promise<Connected> {
   const { secret } = options.credentials;
   if (secret.kind === 'password') return attempt(options, { pass: secret.reveal() }, signal);
+  const token = await secret.token(null, signal);
   try {
-    return await attempt(options, { accessToken: await secret.token(false, signal) }, signal);
+    return await attempt(options, { accessToken: token }, signal);
   } catch (error) {
     if (!(error instanceof FerryError) || error.code !== 'LOGIN_REFUSED') throw error;
-    return attempt(options, { accessToken: await secret.token(true, signal) }, signal);
+    const replaced = await secret.token(token, signal);
+    if (replaced === token) throw error;
+    return attempt(options, { accessToken: replaced }, signal);
   }
 }
 
