@@ -122,9 +122,15 @@ async function buildSource(account: AccountConfig, bodies: BodyStore, signal: Ab
         maxMessageOctets: MAX_MESSAGE_OCTETS,
       });
     case 'mbox':
-      return new MboxSource({ paths: from.paths, layout: from.layout, variant: from.variant, deleted: 'skip', bodies });
+      return new MboxSource({
+        paths: from.paths,
+        layout: from.layout,
+        variant: from.variant,
+        deleted: from.deleted,
+        bodies,
+      });
     case 'maildir':
-      return new MaildirSource({ paths: [from.path], deleted: 'skip', bodies });
+      return new MaildirSource({ paths: [from.path], deleted: from.deleted, bodies });
   }
 }
 

@@ -113,12 +113,17 @@ export interface MboxConfig {
   readonly layout: MboxLayout;
   readonly variant: MboxVariant;
   readonly labels: 'primary' | 'all' | 'keywords' | 'ignore';
+  readonly deleted: DeletedPolicy;
 }
+
+/** What becomes of messages marked deleted in files: left out, or carried without that mark. */
+export type DeletedPolicy = 'skip' | 'keep';
 
 export interface MaildirConfig {
   readonly kind: 'maildir';
   /** Absolute. */
   readonly path: string;
+  readonly deleted: DeletedPolicy;
 }
 
 /** A case-insensitive glob, or a regular expression matched in linear time. */

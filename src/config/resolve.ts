@@ -79,7 +79,10 @@ function defaultFolder(from: SourceConfig): string | null {
 
 function resolveSource(from: From, folder: string): SourceConfig {
   if (from.pop3 !== undefined) return resolvePop3(from.pop3, folder);
-  if (from.maildir !== undefined) return { kind: 'maildir', path: resolvePath(from.maildir.path, folder) };
+  if (from.maildir !== undefined) {
+    const { path, deleted } = from.maildir;
+    return { kind: 'maildir', path: resolvePath(path, folder), deleted };
+  }
   if (from.mbox !== undefined) return resolveMbox(from.mbox, folder);
   throw new Error('from names no source');
 }

@@ -250,6 +250,8 @@ const pop3 = mapping({
   ).default('never'),
 });
 
+const DELETED = 'Messages marked deleted: skip, or keep (carried without that mark)';
+
 const mbox = mapping({
   path: key(
     z.union(
@@ -276,9 +278,13 @@ const mbox = mapping({
     'Gmail labels: one folder (primary), one copy a label (all), IMAP keywords, or ignore',
     'primary',
   ).default('primary'),
+  deleted: key(choice('skip', 'keep'), DELETED, 'skip').default('skip'),
 });
 
-const maildir = mapping({ path: key(file, 'Folder with cur and new', '~/Maildir') });
+const maildir = mapping({
+  path: key(file, 'Folder with cur and new', '~/Maildir'),
+  deleted: key(choice('skip', 'keep'), DELETED, 'skip', 'off').default('skip'),
+});
 
 const imap = mapping({
   ...serverKeys({ host: 'imap.example.net', port: '993', user: 'alice@example.net', env: 'ALICE_IMAP' }),

@@ -21,10 +21,13 @@ export type Decision =
   | { readonly kind: 'filtered'; readonly reason: string }
   | { readonly kind: 'failed'; readonly failure: MessageFailure };
 
-/** @throws FerryError above message scope only */
+/**
+ * @param octets of the message, where the source did not announce them: a dry run and the real one must decide alike
+ * @throws FerryError above message scope only
+ */
 export function decide(job: AccountJob, facts: MessageFacts, ref: Ref, octets: number): Decision {
   if (!wantsDate(job.filter, facts)) return { kind: 'filtered', reason: 'date' };
-  if (!wantsSize(job.filter, octets)) return { kind: 'filtered', reason: 'size' };
+  if (!wantsSize(job.filter, ref.size ?? octets)) return { kind: 'filtered', reason: 'size' };
   if (octets === 0)
     return { kind: 'failed', failure: { code: 'MESSAGE_EMPTY', text: 'the message is empty; IMAP cannot hold it' } };
   const unsafe = job.unsafe(facts);
@@ -43,7 +46,9 @@ export function decide(job: AccountJob, facts: MessageFacts, ref: Ref, octets: n
     if (error.scope !== 'mailbox' && error.scope !== 'message') throw error;
     return { kind: 'failed', failure: { code: error.code, text: error.message } };
   }
-  const own = facts.flags.known ? [...facts.flags.system, ...facts.flags.keywords] : job.flagsWhenUnknown(facts);
+  // A copy with \Deleted would be gone at the next EXPUNGE; the source says whether such messages are carried at all.
+  const system = [...facts.flags.system].filter(flag => flag !== '\\Deleted');
+  const own = facts.flags.known ? [...system, ...facts.flags.keywords] : job.flagsWhenUnknown(facts);
   return {
     kind: 'deliver',
     targets: [...targets.values()],

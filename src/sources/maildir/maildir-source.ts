@@ -4,6 +4,7 @@ import type { BodyStore } from '../../body/body-store.js';
 import { FerryError, type MessageFailure, printable } from '../../errors.js';
 import { CrlfConverter } from '../../message/crlf.js';
 import type { SourceHints } from '../../message/facts.js';
+import { keptNotice } from '../kept-deleted.js';
 import { idOfWire, WireDigester } from '../mbox/file-listing.js';
 import { GzipBroken } from '../mbox/gunzip.js';
 import { MailFile, reasonOf, stopIfAsked, unreadable } from '../mbox/mail-file.js';
@@ -143,6 +144,7 @@ export class MaildirSource implements Source {
     const listed: [string, number][] = [];
     let refs: Ref[] = [];
     let deleted = 0;
+    let kept = 0;
     const failed: { ref: Ref; failure: MessageFailure }[] = [];
     // Taken before the names are read: a message that comes later makes the memory stale, not wrong.
     const times = await timesOf(folder.path).catch(() => null);
@@ -164,10 +166,12 @@ export class MaildirSource implements Source {
         const fresh = before === undefined || before.size !== stamp.size || before.mtimeNs !== stamp.mtimeNs;
         const known = fresh ? await digestFile(path) : before;
         files.set(parsed.base, known);
-        if (this.#options.deleted === 'skip' && parsed.letters?.includes('T') === true) {
+        const isDeleted = parsed.letters?.includes('T') === true;
+        if (isDeleted && this.#options.deleted === 'skip') {
           deleted++;
           continue;
         }
+        if (isDeleted) kept++;
         const occurrence = occurrences.next(Buffer.from(known.id, 'hex'));
         listed.push([known.id, occurrence]);
         const locator: Locator = { folder: folder.path, inside, name, size: known.size, mtimeNs: known.mtimeNs };
@@ -181,7 +185,12 @@ export class MaildirSource implements Source {
         refs = [];
       }
     }
-    const page: Page = { refs, skipped: { deleted, pseudo: 0 }, notices: [], failed };
+    const page: Page = {
+      refs,
+      skipped: { deleted, pseudo: 0 },
+      notices: keptNotice(printable(folder.path), kept),
+      failed,
+    };
     if (failed.length > 0) yield page;
     else {
       const value = writeFolderMemory({

@@ -6,6 +6,7 @@ import type { SourceHints } from '../../message/facts.js';
 import { flagsFromFields } from '../../message/flags.js';
 import { groupFields, splitFields } from '../../message/header.js';
 import { gmailLabels, placeLabels } from '../../message/labels.js';
+import { keptNotice } from '../kept-deleted.js';
 import type {
   CheckpointReader,
   HeaderOutcome,
@@ -391,6 +392,7 @@ class PageMaker {
   #refs: Ref[] = [];
   #skipped = { deleted: 0, pseudo: 0 };
   #deleted = 0;
+  #kept = 0;
   #pseudo = 0;
   readonly #ids: Buffer[] = [];
   readonly #numbers: number[] = [];
@@ -414,6 +416,7 @@ class PageMaker {
       this.#deleted++;
       return;
     }
+    if (message.deleted) this.#kept++;
     const { from, start, body, end } = message.entry;
     const occurrence = this.#occurrences.next(message.id);
     this.#ids.push(message.id.subarray(0, PREFIX));
@@ -434,7 +437,11 @@ class PageMaker {
 
   last(notices: readonly string[], changed: 'changed' | null): Page {
     const more = changed === null ? [] : [`${printable(this.#file.path)} changed while it was read`];
-    return this.#page(this.#refs.splice(0), [...notices, ...more]);
+    return this.#page(this.#refs.splice(0), [
+      ...notices,
+      ...keptNotice(printable(this.#file.path), this.#kept),
+      ...more,
+    ]);
   }
 
   /** @param before what was known of the file before it grew */
