@@ -174,7 +174,7 @@ export function assertNoSecret(text: string, place: string): void {
 
 /** The one result of --json, checked against the published schema. */
 export function resultOf({ out }: Finished): RunResult {
-  return runResultSchema.parse(JSON.parse(out)) as RunResult;
+  return runResultSchema.parse(JSON.parse(out));
 }
 
 /** The result of the only account. */

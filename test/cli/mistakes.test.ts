@@ -1,0 +1,155 @@
+import Sqlite from 'better-sqlite3';
+import { describe, expect, it } from 'vitest';
+import { accountOf, type Home, imap, pop3, scratch } from './mailferry.js';
+import { imapServer, letters, popServer } from './servers.js';
+
+async function ready(config: (from: object, to: object) => object) {
+  const [from, to] = [await popServer(letters(2)), await imapServer()];
+  const home = scratch();
+  home.write('mailferry.yaml', JSON.stringify(config(pop3(from), imap(to))));
+  return { home, contacts: () => from.connections + to.connections.opened };
+}
+
+describe('a configuration that is wrong', () => {
+  it('ends with 78, every problem named with its place, and no server is called', async () => {
+    const { home, contacts } = await ready((from, to) => ({
+      version: 1,
+      acounts: [],
+      limits: { accounts: 0 },
+      accounts: [
+        { name: 'alice', from, to, foldr: 'Archive' },
+        { name: 'alice', from, to },
+      ],
+    }));
+    for (const command of ['migrate', 'plan', 'check', 'status', 'report']) {
+      const { code, out, err } = await home.run(command);
+      expect([command, code, out]).toEqual([command, 78, '']);
+      for (const words of [/acounts.*accounts/, /limits\.accounts/, /foldr.*folder/, /another account has this name/])
+        expect(err).toMatch(words);
+    }
+    expect(contacts()).toBe(0);
+  });
+
+  it.each([
+    ['has a folder template that is wrong', { folder: 'Archive/{yaer}' }, /yaer.*year/s],
+    [
+      'has a rule that is no regular expression',
+      { rules: [{ when: { subject: { regex: '(' } }, skip: 'x' }] },
+      /regex/,
+    ],
+    ['asks for a server profile nobody knows', { to: imap({ port: 9 }, { profile: 'exchange-4' }) }, /profile/],
+  ])('that %s ends with 78 before any server is called', async (_, wrong, why) => {
+    const { home, contacts } = await ready((from, to) => ({
+      version: 1,
+      accounts: [{ name: 'alice', from, to, ...wrong }],
+    }));
+    const { code, err } = await home.run('migrate');
+    expect(code).toBe(78);
+    expect(err).toMatch(why);
+    expect(contacts()).toBe(0);
+  });
+
+  it('is refused while others may read the password in it, with the chmod to run', async () => {
+    const { home, contacts } = await ready((_, to) => ({
+      version: 1,
+      accounts: [{ name: 'alice', from: pop3({ port: 9 }, { password: 'in the open' }), to }],
+    }));
+    home.write('open.yaml', home.read('mailferry.yaml'), 0o644);
+    const { code, err } = await home.run('migrate', '--config', 'open.yaml');
+    expect(code).toBe(78);
+    expect(err).toMatch(/chmod .*open\.yaml/);
+    expect(err).not.toContain('in the open');
+    expect(contacts()).toBe(0);
+  });
+
+  it('is told apart from one that is missing (66)', async () => {
+    const { code, err } = await scratch().run('migrate', '-c', 'nowhere.yaml');
+    expect(code).toBe(66);
+    expect(err).toContain('nowhere.yaml');
+  });
+});
+
+describe('a command line that is wrong', () => {
+  it.each([
+    ['an unknown account', ['migrate', 'alcie'], /alcie[\s\S]*alice/],
+    ['an unknown account for status', ['status', 'alcie'], /alcie[\s\S]*alice/],
+    ['an unknown flag', ['migrate', '--fast'], /--fast/],
+    ['an unknown command', ['migarte'], /migrate/],
+    ['no command', [], /Usage/],
+    ['a limit that is no number', ['migrate', '--limit', 'all'], /whole number/],
+    ['a date that is none', ['migrate', '--since', 'yesterday'], /yesterday/],
+    ['a report of unknown kind', ['migrate', '--report', 'report.pdf'], /report\.pdf.*\.html/],
+    ['only one end of a one-off migration', ['migrate', '--from', 'mbox:x'], /--to/],
+  ])('%s: ends with 64 and no server is called', async (_, args, why) => {
+    const { home, contacts } = await ready((from, to) => ({ version: 1, accounts: [{ name: 'alice', from, to }] }));
+    const { code, out, err } = await home.run(...args);
+    expect(code).toBe(64);
+    expect(out).toBe('');
+    expect(err).toMatch(why);
+    expect(contacts()).toBe(0);
+  });
+});
+
+describe('a state file that cannot be used', () => {
+  const config = (state: string) => (from: object, to: object) => ({
+    version: 1,
+    state,
+    accounts: [{ name: 'alice', from, to, folder: 'Archive' }],
+  });
+
+  it('because its folder is missing ends with 73 before any server is called', async () => {
+    const { home, contacts } = await ready(config('./missing/mailferry.db'));
+    const { code, err } = await home.run('migrate');
+    expect(code).toBe(73);
+    expect(err).toContain('missing');
+    expect(contacts()).toBe(0);
+  });
+
+  it('because a newer mailferry wrote it ends with 73 and leaves it as it is', async () => {
+    const { home, contacts } = await ready(config('./mailferry.db'));
+    expect((await home.run('migrate', '--limit', '1')).code).toBe(0);
+    const newer = new Sqlite(home.path('mailferry.db'));
+    newer.pragma('user_version = 999');
+    newer.close();
+    const [before, called] = [home.read('mailferry.db'), contacts()];
+    for (const command of ['migrate', 'plan', 'status', 'report']) {
+      const { code, err } = await home.run(command);
+      expect([command, code]).toEqual([command, 73]);
+      expect(err).toMatch(/newer/);
+    }
+    expect(home.read('mailferry.db')).toBe(before);
+    expect(contacts()).toBe(called);
+  });
+
+  it('because it is something else ends with 73 and leaves it as it is', async () => {
+    const { home, contacts } = await ready(config('./letter.txt'));
+    home.write('letter.txt', 'Dear Ines,\n'.repeat(100));
+    expect((await home.run('migrate')).code).toBe(73);
+    expect(home.read('letter.txt')).toBe('Dear Ines,\n'.repeat(100));
+    expect(contacts()).toBe(0);
+  });
+});
+
+describe('local mail', () => {
+  const run = async (home: Home, from: object) => {
+    const to = await imapServer();
+    home.configure({ accounts: [{ name: 'attic', from, to: imap(to), folder: 'Attic' }] });
+    return accountOf(await home.run('migrate', '--json'));
+  };
+
+  it('that is not there ends the account with 66', async () => {
+    expect(await run(scratch(), { mbox: { path: './gone.mbox' } })).toMatchObject({
+      exitCode: 66,
+      error: { code: 'INPUT_UNREADABLE', side: 'from' },
+    });
+  });
+
+  it('that is no mailbox ends the account with 65', async () => {
+    const home = scratch();
+    home.write('photo.jpg', '\u0000\u0001 no mail in here');
+    expect(await run(home, { mbox: { path: './photo.jpg' } })).toMatchObject({
+      exitCode: 65,
+      error: { code: 'NOT_A_MAILBOX', side: 'from' },
+    });
+  });
+});

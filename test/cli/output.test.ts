@@ -1,0 +1,252 @@
+import { spawn, spawnSync } from 'node:child_process';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { describe, expect, it } from 'vitest';
+import { accountOf, type Home, imap, PASSWORD, PROGRAM, pop3, resultOf, scratch } from './mailferry.js';
+import { imapServer, letters, multiset, popServer } from './servers.js';
+
+/** Nine letters to carry, and one the server refuses. */
+async function ready(home: Home = scratch(), count = 10) {
+  const from = await popServer(letters(count));
+  const to = await imapServer({
+    faults: { message: (_, { octets }) => (octets.includes('letter 7\r\n') ? { no: 'too fishy' } : 'store') },
+  });
+  home.configure({ accounts: [{ name: 'alice', from: pop3(from), to: imap(to), folder: 'Archive/{year}' }] });
+  return { home, from, to };
+}
+
+const numbers = { listed: 10, copied: 9, adopted: 0, left: 0, folders: { 'Archive/2019': 9 } };
+
+describe('the result', () => {
+  it('is one JSON object of the published schema with --json, and nothing else stands on standard output', async () => {
+    const { home } = await ready();
+    const finished = await home.run('migrate', '--json');
+    expect(finished.out.trimEnd().split('\n')).toHaveLength(1);
+    const result = resultOf(finished);
+    expect(result).toMatchObject({ version: 1, dryRun: false, exitCode: 1, accounts: [{ name: 'alice', ...numbers }] });
+    expect(result.run).toMatch(/^r\d{8}-\d{4}-[0-9a-z]{2}$/);
+    expect(finished.code).toBe(1);
+  });
+
+  it('is written to --report in each format as it ends, readable by its owner only', async () => {
+    for (const [name, holds] of [
+      ['report.txt', /refused 1[\s\S]*too fishy/],
+      ['report.json', /"too fishy|too fishy/],
+      ['report.csv', /uid-8.*too fishy/],
+      ['report.html', /<!doctype html>[\s\S]*too fishy/i],
+    ] as const) {
+      const { home } = await ready();
+      const { code, out } = await home.run('migrate', '--report', name);
+      expect(code).toBe(1);
+      expect(out).toContain('too fishy');
+      expect(home.read(name)).toMatch(holds);
+      expect(spawnSync('stat', ['-c', '%a', home.path(name)]).stdout.toString()).toBe('600\n');
+    }
+  });
+
+  it('can be had later from the state file, for a run that was killed too', async () => {
+    const { home, to } = await ready();
+    const finished = await home.run('migrate', '--json');
+    const { run } = resultOf(finished);
+    const { code, out } = await home.run('report', run);
+    expect(code).toBe(0);
+    expect(out).toContain(`mailferry run ${run}`);
+    expect(out).toContain('too fishy');
+    await home.run('report', '-o', 'again.json');
+    expect(JSON.parse(home.read('again.json'))).toEqual(resultOf(finished));
+    expect((await home.run('report', 'r20200101-0000-zz')).code).toBe(64);
+
+    const big = await popServer(letters(30).map((octets, i) => ({ octets, uidl: `more-${i}` })));
+    home.configure({ accounts: [{ name: 'bob', from: pop3(big), to: imap(to), folder: 'Bob' }] });
+    const killed = home.start(['migrate', '--json']);
+    to.faults.message = n => {
+      if (n < 30) return 'store';
+      killed.child.kill('SIGKILL');
+      return 'silent';
+    };
+    expect((await killed.finished).signal).toBe('SIGKILL');
+    const after = await home.run('report');
+    expect(after.code).toBe(0);
+    expect(after.out).toMatch(/ended before its result was recorded/);
+    expect((await home.run('status')).out).toMatch(/bob.*broken off[\s\S]*Run mailferry migrate again/);
+  });
+
+  it('says nothing with --quiet where all went well, and what failed in a line where it did not', async () => {
+    const { home } = await ready(scratch(), 5);
+    expect(await home.run('migrate', '--quiet')).toMatchObject({ code: 0, out: '', err: '' });
+    expect(await home.run('migrate', '--quiet')).toMatchObject({ code: 0, out: '', err: '' });
+    const { home: other } = await ready();
+    const { code, out, err } = await other.run('migrate', '--quiet');
+    expect([code, out]).toEqual([1, '']);
+    expect(err).toMatch(/^mailferry: alice: refused 1, in doubt 0.*\n$/);
+  });
+
+  it('does not end the run where nobody reads it to its end', async () => {
+    const { home, to } = await ready(scratch(), 5);
+    const script = `"${process.execPath}" "${PROGRAM}" migrate --events - 2>&1 | head -n 1; "${process.execPath}" "${PROGRAM}" migrate --json | true`;
+    const shell = spawn('/bin/sh', ['-c', script], {
+      cwd: home.dir,
+      env: { PATH: process.env['PATH'], HOME: home.dir, FROM_PASSWORD: PASSWORD, TO_PASSWORD: PASSWORD },
+    });
+    await new Promise(resolve => shell.once('close', resolve));
+    expect(multiset(to.mailbox('Archive/2019').octets)).toEqual(multiset(letters(5)));
+    expect(accountOf(await home.run('migrate', '--json'))).toMatchObject({ exitCode: 0, skipped: { known: 5 } });
+  });
+
+  it.skipIf(!existsSync('/dev/full'))(
+    'that cannot be written makes the exit code 1, and the mail is there all the same',
+    async () => {
+      const { home, to } = await ready(scratch(), 5);
+      spawnSync('ln', ['-s', '/dev/full', home.path('report.html')]);
+      const finished = await home.run('migrate', '--json', '--report', 'report.html');
+      expect(finished.code).toBe(1);
+      expect(finished.err).toMatch(/cannot write the report to report\.html/);
+      expect(resultOf(finished).exitCode).toBe(0);
+      expect(to.mailbox('Archive/2019').messages).toHaveLength(5);
+      spawnSync('ln', ['-s', '/dev/full', home.path('events')]);
+      const events = await home.run('migrate', '--events', 'events');
+      expect(events.code).toBe(1);
+      expect(events.err).toMatch(/cannot write events/);
+    },
+  );
+});
+
+describe('events', () => {
+  const read = (text: string) =>
+    text
+      .trimEnd()
+      .split('\n')
+      .map(line => JSON.parse(line) as { type: string; time: string; ref?: string });
+
+  it('go to a file as JSON lines, from the start of the run to its end', async () => {
+    const { home } = await ready();
+    const { out } = await home.run('migrate', '--events', 'events.ndjson');
+    expect(out).toContain('too fishy');
+    const events = read(home.read('events.ndjson'));
+    expect(events[0]?.type).toBe('run-started');
+    expect(events.at(-1)?.type).toBe('run-ended');
+    expect(events.filter(({ type }) => type === 'delivered')).toHaveLength(9);
+    expect(events.find(({ type }) => type === 'failed')?.ref).toContain('uid-8');
+  });
+
+  it('go to standard error with -, where nothing else stands', async () => {
+    const { home } = await ready();
+    const { code, out, err } = await home.run('migrate', '--events', '-');
+    expect([code, out]).toEqual([1, '']);
+    expect(read(err).at(-1)?.type).toBe('run-ended');
+  });
+});
+
+describe('looking without touching', () => {
+  it('plan tells the same numbers migrate then reaches, and changes nothing', async () => {
+    const { home, to } = await ready();
+    const planned = resultOf(await home.run('plan', '--json', '-o', 'plan.json'));
+    expect(planned).toMatchObject({ dryRun: true, exitCode: 0 });
+    expect(JSON.parse(home.read('plan.json'))).toEqual(planned);
+    expect(existsSync(home.path('mailferry.db'))).toBe(false);
+    expect([...to.mailboxes.keys()]).toEqual(['INBOX']);
+    // What the server will refuse, no dry run can know.
+    expect(planned.accounts[0]).toMatchObject({ listed: 10, copied: 10, folders: { 'Archive/2019': 10 } });
+    expect(planned.accounts[0]?.foldersToCreate).toEqual(['Archive/2019']);
+
+    const limited = resultOf(await home.run('plan', '--json', '--limit', '3', '--full'));
+    const trial = resultOf(await home.run('migrate', '--json', '--limit', '3'));
+    for (const result of [limited, trial])
+      expect(result.accounts[0]).toMatchObject({ listed: 10, copied: 3, folders: { 'Archive/2019': 3 } });
+    const rest = resultOf(await home.run('migrate', '--dry-run', '--json'));
+    expect(rest.accounts[0]).toMatchObject({ listed: 10, copied: 7, skipped: { known: 3 } });
+    expect(resultOf(await home.run('migrate', '--json')).accounts[0]).toMatchObject({
+      listed: 10,
+      copied: 6,
+      skipped: { known: 3 },
+    });
+    expect(resultOf(await home.run('plan', '--json')).accounts[0]).toMatchObject({ copied: 0, skipped: { known: 10 } });
+  });
+
+  it('check logs in at both ends and tells what is there', async () => {
+    const { home, from, to } = await ready();
+    const { code, out } = await home.run('check');
+    expect(code).toBe(0);
+    expect(out).toMatch(/^alice\n {2}from {4}pop3:.*\n.*ok, plain.*, 10 messages, \d+ octets/);
+    expect(out).toMatch(/to {6}imap:.*\n.*ok, plain.*delimiter \//);
+    expect(out).toContain('PIPELINING');
+    expect(out).toContain('LITERAL+');
+    expect(from.commands.filter(line => /^(RETR|TOP|DELE)/.test(line))).toEqual([]);
+    expect(to.log.filter(line => /^(CREATE|APPEND|SELECT|SUBSCRIBE)/.test(line))).toEqual([]);
+
+    const asJson = JSON.parse((await home.run('check', '--json')).out);
+    expect(asJson.accounts).toMatchObject([
+      { name: 'alice', from: { ok: true, messages: 10 }, to: { ok: true, delimiter: '/' } },
+    ]);
+  });
+
+  it('check names what is wrong at each end and ends with the code of it', async () => {
+    const { to } = await ready();
+    const home = scratch();
+    const from = await popServer([]);
+    home.configure({
+      accounts: [
+        { name: 'alice', from: pop3(from, { password: { env: 'WRONG_PASSWORD' } }), to: imap({ port: 9 }) },
+        { name: 'bob', from: pop3(from), to: imap(to) },
+      ],
+    });
+    const { code, out } = await home.run('check');
+    expect(code).toBe(77);
+    expect(out).toMatch(/alice\n.*\n +FAILED .*wrong user or password/);
+    expect(out).toMatch(/to .*\n +FAILED .*127\.0\.0\.1:9/);
+    expect(out).toMatch(/bob\n.*\n +ok/);
+    const { accounts } = JSON.parse((await home.run('check', '--json')).out);
+    expect(accounts[0].from).toMatchObject({ ok: false, error: { code: 'LOGIN_REFUSED' } });
+  });
+
+  it('status needs no server', async () => {
+    const { home, from, to } = await ready();
+    expect((await home.run('status')).out).toMatch(/mailferry migrate/);
+    await home.run('migrate');
+    await Promise.all([from.close(), to.close()]);
+    const { code, out } = await home.run('status');
+    expect(code).toBe(0);
+    expect(out).toMatch(/alice +\d{4}-\d\d-\d\d \d\d:\d\d !1 +9 +1 +0 /);
+    expect(JSON.parse((await home.run('status', '--json')).out).accounts).toMatchObject([
+      { name: 'alice', done: 9, refused: 1, inDoubt: 0, running: null },
+    ]);
+  });
+
+  it('forget asks first, and afterwards mail that is there is recognised, not doubled', async () => {
+    const { home, to } = await ready(scratch(), 5);
+    await home.run('migrate');
+    expect((await home.run('forget', 'alice')).code).toBe(64);
+    expect((await home.run('forget', 'alice', '--yes')).code).toBe(0);
+    expect(accountOf(await home.run('migrate', '--json'))).toMatchObject({ exitCode: 0, copied: 0, adopted: 5 });
+    expect(to.mailbox('Archive/2019').messages).toHaveLength(5);
+  });
+});
+
+describe('help', () => {
+  it('config sample is a configuration that loads, with every key in it', async () => {
+    const home = scratch();
+    const sample = (await home.run('config', 'sample')).out;
+    writeFileSync(home.path('mailferry.yaml'), sample, { mode: 0o600 });
+    // It loads: what is missing afterwards is a password, or the mailbox itself.
+    expect((await home.run('status')).err).not.toMatch(/mailferry\.yaml:\d+/);
+    for (const key of ['folder:', 'security:', 'pipelining:', 'exactlyOnce:', 'verify:', 'mbox:', 'maildir:'])
+      expect(sample).toContain(key);
+  });
+
+  it('config schema is a JSON Schema of it', async () => {
+    const schema = JSON.parse((await scratch().run('config', 'schema')).out);
+    expect(schema.$schema).toMatch(/json-schema\.org/);
+    expect(Object.keys(schema.properties)).toEqual(expect.arrayContaining(['version', 'accounts', 'state', 'limits']));
+  });
+
+  it('--help and --version end with 0, and every command has help', async () => {
+    const home = scratch();
+    const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'));
+    expect(await home.run('--version')).toMatchObject({ code: 0, out: `${version}\n`, err: '' });
+    const { code, out } = await home.run('--help');
+    expect(code).toBe(0);
+    for (const [, command] of out.matchAll(/^ {2}([a-z]+)(?:\|[a-z]+)? /gm)) {
+      if (command === 'help') continue;
+      expect(await home.run(command ?? '', '--help')).toMatchObject({ code: 0, err: '' });
+    }
+  });
+});
