@@ -57,15 +57,17 @@ export class Carrying {
 
   /** One listing, carried in passes until nothing of it is left. */
   async #round(): Promise<void> {
-    const { job, emit, stop } = this.#run;
+    const { job, account, emit, stop } = this.#run;
     let work: Work | null = null;
     for (let tried = 0; ; ) {
       const before = this.#ended;
+      const unsettledBefore = account.unsettled().length;
       try {
         work ??= await this.#list();
         await this.#pass();
         if (this.#left.size === 0 || this.#limitReached()) break;
-        if (this.#ended === before) {
+        // A pass that only withdrew what an earlier run had begun leaves it for the next pass to send.
+        if (this.#ended === before && account.unsettled().length >= unsettledBefore) {
           throw new FerryError('PROTOCOL_VIOLATION', `${this.#left.size} messages got no answer`);
         }
       } catch (thrown) {
