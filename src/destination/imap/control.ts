@@ -42,8 +42,9 @@ export class Control {
     return this.#connected;
   }
 
+  /** Not `listOnly`: that leaves out the attributes of RFC 6154. */
   list(signal: AbortSignal): Promise<ListResponse[]> {
-    return this.#run('LIST', signal, client => client.list({ listOnly: true }));
+    return this.#run('LIST', signal, client => client.list());
   }
 
   /** Whether the server would take a name nobody has, without making it. Where it does not say, it would. */

@@ -1,0 +1,177 @@
+import { PassThrough, Writable } from 'node:stream';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { bodyOf } from '../../../src/body/body-store.js';
+import { appendCommand, type LiteralMode } from '../../../src/destination/imap/append-command.js';
+import { type CommandResult, ImapSession } from '../../../src/destination/imap/session.js';
+
+const signal = new AbortController().signal;
+const timeouts = { connect: 1000, command: 60_000, idle: 20_000 };
+
+/** A session whose server is the test: `sent` is what it wrote, `say` what it reads. */
+class Dialogue {
+  sent = '';
+  readonly #server = new PassThrough();
+  readonly session: ImapSession;
+  readonly log: string[] = [];
+
+  constructor() {
+    const writeSocket = new Writable({
+      write: (chunk: Buffer, _encoding, done) => {
+        this.sent += chunk.toString('latin1');
+        done();
+      },
+    });
+    const socket = { destroy: () => undefined, setTimeout: () => undefined };
+    const options = { timeouts, log: (line: string) => this.log.push(line) };
+    this.session = new ImapSession({ readSocket: this.#server, writeSocket, socket }, options);
+  }
+
+  /** "%n" is the tag of the n-th command. */
+  async say(text: string): Promise<void> {
+    this.#server.write(
+      text.replace(/%(\d)/g, (_, n: string) => this.tag(Number(n))),
+      'latin1',
+    );
+    await settled();
+  }
+
+  tag(n: number): string {
+    return `${/m[0-9a-f]{8}/.exec(this.sent)?.[0] ?? ''}${n}`;
+  }
+
+  /** What was sent since the last call, tags as %n. */
+  take(): string {
+    const text = this.sent.replaceAll(/m[0-9a-f]{8}(\d+) /g, '%$1 ');
+    const fresh = text.slice(this.#taken);
+    this.#taken = text.length;
+    return fresh;
+  }
+  #taken = 0;
+
+  append(octets: string, mode: LiteralMode): Promise<CommandResult> {
+    const item = { body: bodyOf(Buffer.from(octets)), flags: [], internalDate: null };
+    return this.session.run(appendCommand('x', [item], mode), { signal });
+  }
+}
+
+async function settled(): Promise<void> {
+  for (let i = 0; i < 5; i++) await new Promise(resolve => setImmediate(resolve));
+}
+
+describe('a session', () => {
+  it('asks to send the next message before the one ahead is answered: one round trip a message', async () => {
+    const dialogue = new Dialogue();
+    const answers = ['a', 'b', 'c'].map(octets => dialogue.append(octets, 'synchronising'));
+    await settled();
+    expect(dialogue.take()).toBe('%1 APPEND "x" {1}\r\n');
+    await dialogue.say('+ go\r\n');
+    expect(dialogue.take()).toBe('a\r\n%2 APPEND "x" {1}\r\n');
+    await dialogue.say('%1 OK done\r\n+ go\r\n');
+    expect(dialogue.take()).toBe('b\r\n%3 APPEND "x" {1}\r\n');
+    await dialogue.say('%2 OK done\r\n%3 NO not this one\r\n');
+    expect(dialogue.take()).toBe('');
+    expect((await Promise.all(answers)).map(answer => answer.kind === 'answered' && answer.response.status)).toEqual([
+      'OK',
+      'OK',
+      'NO',
+    ]);
+    expect(dialogue.session.alive).toBe(true);
+  });
+
+  it('sends everything at once where literals need no asking', async () => {
+    const dialogue = new Dialogue();
+    const answers = ['a', 'b', 'c'].map(octets => dialogue.append(octets, 'plus'));
+    await settled();
+    expect(dialogue.take()).toBe('%1 APPEND "x" {1+}\r\na\r\n%2 APPEND "x" {1+}\r\nb\r\n%3 APPEND "x" {1+}\r\nc\r\n');
+    await dialogue.say('%2 OK done\r\n%1 NO no\r\n%3 OK done\r\n');
+    expect((await Promise.all(answers)).map(answer => answer.kind === 'answered' && answer.response.status)).toEqual([
+      'NO',
+      'OK',
+      'OK',
+    ]);
+  });
+
+  it('keeps an early NO to itself until the literal it announced is sent', async () => {
+    const dialogue = new Dialogue();
+    const answer = dialogue.append('x'.repeat(2_000_000), 'plus');
+    await settled();
+    await dialogue.say('%1 NO [TOOBIG] no\r\n');
+    expect(await answer).toMatchObject({ kind: 'answered', response: { code: 'TOOBIG' } });
+    expect(dialogue.sent).toHaveLength(2_000_000 + '%1 APPEND "x" {2000000+}\r\n'.length + dialogue.tag(1).length);
+  });
+
+  it('does not lose count of stray requests to go on', async () => {
+    const dialogue = new Dialogue();
+    await dialogue.say('+ idle talk\r\n');
+    expect(dialogue.session.alive).toBe(true);
+    await dialogue.say('+ idle talk\r\n');
+    expect(dialogue.session.alive).toBe(false);
+  });
+
+  it('hands over nothing of a command that was cancelled or aborted before it began', async () => {
+    const dialogue = new Dialogue();
+    const controller = new AbortController();
+    const first = dialogue.append('a', 'synchronising');
+    const cancelled = dialogue.session.run(['B\r\n'], { signal, cancelled: () => true });
+    const aborted = dialogue.session.run(['C\r\n'], { signal: controller.signal });
+    await settled();
+    controller.abort();
+    await dialogue.say('+ go\r\n');
+    await dialogue.say('%1 OK done\r\n');
+    expect(await Promise.all([first, cancelled, aborted])).toMatchObject([
+      { kind: 'answered' },
+      { kind: 'lost', literalsHandedOver: 0 },
+      { kind: 'lost', literalsHandedOver: 0, error: { code: 'INTERRUPTED' } },
+    ]);
+    expect(dialogue.take()).toBe('%1 APPEND "x" {1}\r\na\r\n');
+  });
+});
+
+describe('time', () => {
+  beforeEach(() => {
+    vi.useFakeTimers({ toFake: ['performance', 'setTimeout', 'clearTimeout'] });
+  });
+  afterEach(() => {
+    vi.useRealTimers();
+  });
+
+  it('lost by asking ahead is noticed, and asking ahead given up', async () => {
+    const dialogue = new Dialogue();
+    const answers = ['a', 'b', 'c'].map(octets => dialogue.append(octets, 'synchronising'));
+    await settled();
+    vi.advanceTimersByTime(1);
+    await dialogue.say('+ go\r\n');
+    await dialogue.say('%1 OK done\r\n');
+    vi.advanceTimersByTime(40);
+    await dialogue.say('+ go\r\n');
+    expect(dialogue.take()).toBe('%1 APPEND "x" {1}\r\na\r\n%2 APPEND "x" {1}\r\nb\r\n');
+    await dialogue.say('%2 OK done\r\n');
+    expect(dialogue.take()).toBe('%3 APPEND "x" {1}\r\n');
+    await dialogue.say('+ go\r\n');
+    await dialogue.say('%3 OK done\r\n');
+    expect((await Promise.all(answers)).map(({ kind }) => kind)).toEqual(['answered', 'answered', 'answered']);
+  });
+
+  it('in which we do not read is not the silence of the server', async () => {
+    const dialogue = new Dialogue();
+    const untagged = { literalStart() {}, literalData() {}, response() {} };
+    const answer = dialogue.session.run(['UID FETCH 1:* (UID)\r\n'], { signal, untagged });
+    await settled();
+    dialogue.session.pause();
+    vi.advanceTimersByTime(10 * timeouts.command);
+    expect(dialogue.session.alive).toBe(true);
+    dialogue.session.resume();
+    await dialogue.say('%1 OK done\r\n');
+    expect(await answer).toMatchObject({ kind: 'answered' });
+  });
+
+  it('without an answer runs out, and only while one is owed', async () => {
+    const dialogue = new Dialogue();
+    vi.advanceTimersByTime(10 * timeouts.command);
+    expect(dialogue.session.alive).toBe(true);
+    const answer = dialogue.append('a', 'plus');
+    await settled();
+    vi.advanceTimersByTime(timeouts.idle + 20);
+    expect(await answer).toMatchObject({ kind: 'lost', literalsHandedOver: 1, error: { code: 'TIMEOUT' } });
+  });
+});
