@@ -1,5 +1,3 @@
-import { parseFromLine } from '../../../src/sources/mbox/from-line.js';
-
 /** A message as the slow, obvious reader sees it: offsets, and its text (latin1) as it stands in the file. */
 export interface Reference {
   readonly from: number;
@@ -22,7 +20,7 @@ export function referenceSplit(file: Buffer, contentLength: boolean): Reference[
   let i = 0;
   while (i < lines.length) {
     const from = lines[i] as Line;
-    const empty = lines.findIndex((line, k) => k > i && isEmpty(line));
+    const empty = nextEmpty(lines, i + 1);
     const body = empty === -1 ? file.length : (lines[empty] as Line).next;
     const length = contentLength ? lengthOf(lines.slice(i + 1, empty === -1 ? lines.length : empty)) : null;
     const split = nextSplit(lines, i + 1, from.next);
@@ -53,6 +51,26 @@ export function referenceWire(file: Buffer, m: Reference, quoting: 'mboxo' | 'mb
   return Buffer.from((header + body).replace(/\r?\n/g, '\r\n'), 'latin1');
 }
 
+const WEEKDAY = '(?:sun|mon|tue|wed|thu|fri|sat),?';
+const MONTH = '(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)';
+const ZONE = String.raw`(?:[+-]\d{4}|[A-Za-z]{1,5}|"[A-Za-z]{1,5}"|\([A-Za-z]{1,5}\))`;
+const CLOCK = String.raw`\d{1,2}:\d\d(?::\d\d)?`;
+const ASCTIME = String.raw`${WEEKDAY} ${MONTH} \d{1,2} ${CLOCK}(?: ${ZONE}){0,2} \d{2,4}(?: ${ZONE}){0,2}`;
+const RFC822 = String.raw`(?:${WEEKDAY} )?\d{1,2} ${MONTH} \d{2,4} ${CLOCK}(?: ${ZONE}){0,3}`;
+const DATED = new RegExp(`^From (?:\\S+ ){0,6}(?:${ASCTIME}|${RFC822})$`, 'i');
+const UNDATED = /^From (?:-|\?\?\?@\?\?\?|\d{6,}@xxx)$/;
+
+/** Whether a line has the shape of a From_ line, and a date. One expression each, no program under test. */
+function fromLine(text: string): { readonly dated: boolean } | null {
+  if (!text.startsWith('From ') || text.length > 1024) return null;
+  const words = text
+    .trim()
+    .replace(/[ \t\r]+/g, ' ')
+    .replace(/ remote from \S+$/, '');
+  if (DATED.test(words)) return { dated: true };
+  return UNDATED.test(words) ? { dated: false } : null;
+}
+
 function linesOf(text: string): Line[] {
   const lines: Line[] = [];
   for (let at = 0; at < text.length; ) {
@@ -68,10 +86,15 @@ function isEmpty(line: Line): boolean {
   return (line.text === '' || line.text === '\r') && line.next > line.at + line.text.length;
 }
 
+function nextEmpty(lines: readonly Line[], first: number): number {
+  for (let k = first; k < lines.length; k++) if (isEmpty(lines[k] as Line)) return k;
+  return -1;
+}
+
 function nextSplit(lines: readonly Line[], first: number, messageStart: number): number {
   for (let k = first; k < lines.length; k++) {
     const line = lines[k] as Line;
-    const from = parseFromLine(line.text);
+    const from = fromLine(line.text);
     if (from === null || line.at === messageStart) continue;
     const emptyBefore = isEmpty(lines[k - 1] as Line);
     const after = lines[k + 1]?.text ?? '';
@@ -97,7 +120,7 @@ function landingAt(file: Buffer, lines: readonly Line[], target: number): number
   for (let gap = 0; gap <= 4; gap++) {
     if (at === file.length) return lines.length;
     const k = lines.findIndex(line => line.at === at);
-    if (k !== -1 && parseFromLine((lines[k] as Line).text) !== null) return k;
+    if (k !== -1 && fromLine((lines[k] as Line).text) !== null) return k;
     if (file[at] !== 10 && file[at] !== 13) return null;
     at++;
   }
