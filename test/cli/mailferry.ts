@@ -91,7 +91,7 @@ function openHome(children: Set<ChildProcess>): Home {
     configure: ({ limits, ...config }) =>
       void write(
         'mailferry.yaml',
-        JSON.stringify({ version: 1, limits: { settleAfter: '1s', ...(limits as object) }, ...config }, null, 1),
+        JSON.stringify({ version: 1, limits: { settleAfter: '200ms', ...(limits as object) }, ...config }, null, 1),
       ),
     start,
     run: (...args) => start(args).finished,
