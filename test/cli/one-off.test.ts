@@ -1,0 +1,194 @@
+import { spawn, spawnSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { describe, expect, it } from 'vitest';
+import { accountOf, assertNoSecret, type Home, PASSWORD, PROGRAM, scratch } from './mailferry.js';
+import { imapServer, letters, multiset, popServer, times, timesImap } from './servers.js';
+
+const PASSWORDS = { MAILFERRY_FROM_PASSWORD: PASSWORD, MAILFERRY_TO_PASSWORD: PASSWORD };
+
+const MBOX = `From ines@post.example Mon Jan  7 10:00:00 2019
+From: Ines <ines@post.example>
+Subject: kept in a file
+
+first
+>From here on
+
+From ines@post.example Tue Jan  8 10:00:00 2019
+From: Ines <ines@post.example>
+Subject: the second
+
+second
+`;
+
+async function ends() {
+  const [from, to] = [await popServer(letters(4)), await imapServer()];
+  const urls = ['--from', `pop3://alice@127.0.0.1:${from.port}`, '--to', `imap://user@127.0.0.1:${to.port}`];
+  return { from, to, urls, home: scratch() };
+}
+
+describe('a migration without a configuration', () => {
+  it('carries a POP3 mailbox, and the second time nothing', async () => {
+    const { home, from, to, urls } = await ends();
+    const args = ['migrate', ...urls, '--folder', 'Old/{year}', '--json'];
+    const first = accountOf(await home.start(args, PASSWORDS).finished);
+    expect(first).toMatchObject({ name: 'alice@127.0.0.1', exitCode: 0, copied: 4, folders: { 'Old/2019': 4 } });
+    expect(multiset(to.mailbox('Old/2019').octets)).toEqual(multiset(letters(4)));
+    expect(existsSync(home.path('.local/state/mailferry/one-off.db'))).toBe(true);
+
+    const work = () => [times(from, 'RETR'), timesImap(to, 'APPEND')];
+    const before = work();
+    const second = accountOf(await home.start(args, PASSWORDS).finished);
+    expect(second).toMatchObject({ exitCode: 0, copied: 0, skipped: { known: 4 } });
+    expect(work()).toEqual(before);
+  });
+
+  it('keeps its state in $XDG_STATE_HOME, or where --state says', async () => {
+    const { home, urls } = await ends();
+    for (const [more, file] of [
+      [[], 'xdg/mailferry/one-off.db'],
+      [['--state', 'own.db'], 'own.db'],
+    ] as const) {
+      const env = { ...PASSWORDS, XDG_STATE_HOME: home.path('xdg') };
+      expect((await home.start(['migrate', ...urls, ...more], env).finished).code).toBe(0);
+      expect(existsSync(home.path(file))).toBe(true);
+    }
+  });
+
+  it('carries an mbox file and a Maildir', async () => {
+    const { home, to, urls } = await ends();
+    home.write('Attic', MBOX);
+    expect(spawnSync('mkdir', ['-p', ...['cur', 'new', 'tmp'].map(d => home.path(`Maildir/${d}`))]).status).toBe(0);
+    home.write('Maildir/cur/1546855200.M1.host:2,FS', 'Subject: starred\n\nread\n');
+    for (const source of ['mbox:Attic', 'maildir:Maildir']) {
+      const args = ['migrate', '--from', source, ...urls.slice(2), '--folder', 'Files', '--json'];
+      expect(accountOf(await home.start(args, PASSWORDS).finished).exitCode).toBe(0);
+    }
+    const stored = to.mailbox('Files').messages.map(({ octets, flags }) => [octets.toString(), [...flags].sort()]);
+    expect(stored).toEqual([
+      ['From: Ines <ines@post.example>\r\nSubject: kept in a file\r\n\r\nfirst\r\nFrom here on\r\n', []],
+      ['From: Ines <ines@post.example>\r\nSubject: the second\r\n\r\nsecond\r\n', []],
+      ['Subject: starred\r\n\r\nread\r\n', ['\\Flagged', '\\Seen']],
+    ]);
+  });
+
+  it.each([
+    ['a source of an unknown kind', ['--from', 'http://alice@127.0.0.1'], /--from has no known scheme/],
+    ['a source without a user', ['--from', 'pop3s://127.0.0.1'], /--from names no user/],
+    ['a destination that is no IMAP server', ['--to', 'mbox:out'], /--to has no known scheme/],
+    ['a port that is none', ['--from', 'pop3s://alice@127.0.0.1:99999'], /--from needs HOST or HOST:PORT/],
+    ['account names beside it', ['alice'], /--from and --to/],
+  ])('refuses %s with 64 and calls no server', async (_, wrong, why) => {
+    const { home, from, to, urls } = await ends();
+    const { code, err } = await home.start(['migrate', ...urls, ...wrong], PASSWORDS).finished;
+    expect(code).toBe(64);
+    expect(err).toMatch(why);
+    expect(from.connections + to.connections.opened).toBe(0);
+  });
+
+  it('refuses a password in a URL and does not repeat it', async () => {
+    const { home, from, urls } = await ends();
+    const args = ['migrate', ...urls, '--from', `pop3://alice:sesame-in-argv@127.0.0.1:${from.port}`];
+    const { code, out, err } = await home.start(args, PASSWORDS).finished;
+    expect(code).toBe(64);
+    expect(err).toMatch(/password.*asked for, or taken from MAILFERRY_FROM_PASSWORD/s);
+    expect(out + err).not.toContain('sesame');
+    expect(from.connections).toBe(0);
+  });
+
+  it('without passwords and without a terminal to ask at ends with 78 and calls no server', async () => {
+    const { home, from, urls } = await ends();
+    const going = home.start(['migrate', ...urls]);
+    going.child.stdin.end(`${PASSWORD}\n${PASSWORD}\n`);
+    const { code, out } = await going.finished;
+    expect(code).toBe(78);
+    expect(out).toMatch(/MAILFERRY_FROM_PASSWORD/);
+    expect(from.connections).toBe(0);
+  });
+});
+
+const hasPython = spawnSync('python3', ['-c', 'import pty']).status === 0;
+if (!hasPython) console.log('Passwords typed at a terminal are not tested here: python3 is not here');
+
+/** Types each answer once its prompt has come, and passes on what the terminal shows. */
+const TERMINAL = `
+import os, pty, sys, json
+prompts = json.loads(sys.argv[1])
+pid, fd = pty.fork()
+if pid == 0:
+    os.execv(sys.argv[2], sys.argv[2:])
+shown = b''
+while True:
+    try:
+        octets = os.read(fd, 65536)
+    except OSError:
+        break
+    if not octets:
+        break
+    shown += octets
+    while prompts and prompts[0][0].encode() in shown:
+        os.write(fd, prompts.pop(0)[1].encode())
+sys.stdout.buffer.write(shown)
+sys.stdout.flush()
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+`;
+
+/** Runs the command at a pseudo terminal. */
+function atTerminal(home: Home, args: readonly string[], prompts: readonly (readonly [string, string])[]) {
+  const python = spawn('python3', ['-c', TERMINAL, JSON.stringify(prompts), process.execPath, PROGRAM, ...args], {
+    cwd: home.dir,
+    env: { PATH: process.env['PATH'], HOME: home.dir, TERM: 'xterm' },
+  });
+  let shown = '';
+  python.stdout.setEncoding('utf8').on('data', (text: string) => {
+    shown += text;
+  });
+  python.stderr.setEncoding('utf8').on('data', (text: string) => {
+    shown += text;
+  });
+  return new Promise<{ code: number | null; shown: string }>(resolve =>
+    python.once('close', code => resolve({ code, shown })),
+  );
+}
+
+describe.skipIf(!hasPython)('at a terminal', () => {
+  it('passwords are asked for one after the other, typed unseen, and mistakes taken back', async () => {
+    const { home, to, urls } = await ends();
+    const { code, shown } = await atTerminal(
+      home,
+      ['migrate', ...urls, '--folder', 'Old'],
+      [
+        ['(from): ', `${PASSWORD}x\u007f\r`],
+        ['(to): ', `${PASSWORD}\r`],
+      ],
+    );
+    expect(shown).toMatch(/alice@127\.0\.0\.1 \(from\): [\s\S]*\(to\): /);
+    assertNoSecret(shown, 'what the terminal shows');
+    expect(code).toBe(0);
+    expect(to.mailbox('Old').messages).toHaveLength(4);
+    expect(shown).toContain('done 4, refused 0, in doubt 0, of 4');
+  });
+
+  it('Ctrl-C at the prompt ends with 75, and no server was called', async () => {
+    const { home, from, to, urls } = await ends();
+    const { code } = await atTerminal(home, ['migrate', ...urls], [['(from): ', '\u0003']]);
+    expect(code).toBe(75);
+    expect(from.connections + to.connections.opened).toBe(0);
+  });
+
+  it('forget goes on after a yes', async () => {
+    const { home } = await ends();
+    home.configure({
+      accounts: [
+        {
+          name: 'alice',
+          from: { mbox: { path: './Attic' } },
+          to: { imap: { host: 'x.example', user: 'a', password: 'b' } },
+        },
+      ],
+    });
+    home.write('Attic', MBOX);
+    await home.run('migrate');
+    expect((await atTerminal(home, ['forget', 'alice'], [['[y/N] ', 'n\r']])).code).toBe(64);
+    expect((await atTerminal(home, ['forget', 'alice'], [['[y/N] ', 'yes\r']])).code).toBe(0);
+  });
+});
