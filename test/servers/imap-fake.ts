@@ -22,6 +22,9 @@
  *   continuation(n, tag)  false: the "+" for this literal never comes; text: sent instead of it (without a "+" line the
  *                         command is over)
  *   replyChunk            replies are sent in pieces of that many octets
+ *   moment(what)          told each step: "greeting sent", "APPEND line read", "APPEND half a literal read",
+ *                         "APPEND last octet read", "APPEND read" (its CRLF too), "APPEND done", "APPEND answered"
+ * server.deafen() cuts all connections; what they sent and was not yet acted on is never acted on.
  *
  * startScript(steps) plays one fixed dialogue instead: { send } octets, { expect } a regular expression the next line
  * must match (else the connection is cut and server.failures tells), { literal: n } octets to read, { close: true }.
@@ -70,6 +73,7 @@ export interface ImapFaults {
   ) => undefined | 'drop' | { readonly reply: string } | { readonly before: string };
   continuation?: (n: number, tag: string) => boolean | string;
   replyChunk?: number;
+  moment?: (what: string) => void;
 }
 
 export interface FakeImapOptions {
@@ -104,6 +108,7 @@ export interface FakeImap {
   say(octets: string): void;
   /** Cuts every connection. */
   cut(): void;
+  deafen(): void;
   /** Commits what was frozen; the number of messages. */
   thaw(): number;
   close(): Promise<void>;
@@ -123,6 +128,7 @@ export async function startImap(options: FakeImapOptions = {}): Promise<FakeImap
     literals: 0,
     frozen: [],
   };
+  const connections = new Set<Connection>();
   const sockets = new Set<Socket>();
   let opened = 0;
   const serve = (socket: Socket) => {
@@ -130,7 +136,9 @@ export async function startImap(options: FakeImapOptions = {}): Promise<FakeImap
     sockets.add(socket);
     socket.on('close', () => sockets.delete(socket));
     socket.on('error', () => undefined);
-    new Connection(socket, shared);
+    const connection = new Connection(socket, shared);
+    connections.add(connection);
+    socket.on('close', () => connections.delete(connection));
   };
   const { server, port } = await listen(options.tls, serve);
   return {
@@ -152,6 +160,9 @@ export async function startImap(options: FakeImapOptions = {}): Promise<FakeImap
     },
     cut: () => {
       for (const socket of sockets) socket.destroy();
+    },
+    deafen: () => {
+      for (const connection of connections) connection.deafen();
     },
     thaw: () => {
       const frozen = shared.frozen.splice(0);
@@ -273,6 +284,16 @@ class Connection {
     this.#shared = shared;
     socket.on('data', chunk => this.#data(chunk));
     this.#send(shared.options.greeting ?? '* OK fake server ready\r\n');
+    shared.faults.moment?.('greeting sent');
+  }
+
+  deafen(): void {
+    this.#drop();
+  }
+
+  #moment(what: string): void {
+    const { moment } = this.#shared.faults;
+    if (moment !== undefined && !this.#dead) moment(`${/^\S* ((?:UID )?\S+)/.exec(this.#text)?.[1] ?? ''} ${what}`);
   }
 
   #data(chunk: Buffer): void {
@@ -302,7 +323,10 @@ class Connection {
     literal.parts.push(part);
     literal.left -= part.length;
     this.#buffer = this.#buffer.subarray(part.length);
-    if (literal.left > 0) return false;
+    if (had < (had + part.length + literal.left) / 2) this.#moment('half a literal read');
+    if (this.#dead || literal.left > 0) return false;
+    this.#moment('last octet read');
+    if (this.#dead) return false;
     this.#literals.push(Buffer.concat(literal.parts));
     this.#literal = null;
     return true;
@@ -318,6 +342,8 @@ class Connection {
     this.#text += line;
     const literal = /\{(\d+)(\+?)\}$/.exec(line);
     if (literal !== null) {
+      this.#moment('line read');
+      if (this.#dead) return;
       if (literal[2] === '' && !this.#mayContinue()) return;
       const n = ++this.#shared.literals;
       this.#literal = { left: Number(literal[1]), parts: [], cutAt: this.#shared.faults.cutLiteral?.(n) };
@@ -331,6 +357,8 @@ class Connection {
     }
     const text = this.#text;
     const literals = this.#literals;
+    this.#moment('read');
+    if (this.#dead) return;
     this.#reset();
     this.#command(text, literals);
   }
@@ -369,7 +397,13 @@ class Connection {
     if (fate !== undefined) this.#send(fate.before);
     const all = words(rest, literals);
     const verb = String(all[0]).toUpperCase();
-    this.#send(verb === 'UID' ? this.#uid(tag, all.slice(1)) : this.#plainCommand(tag, verb, all.slice(1)));
+    const reply = verb === 'UID' ? this.#uid(tag, all.slice(1)) : this.#plainCommand(tag, verb, all.slice(1));
+    const { moment } = faults;
+    const name = verb === 'UID' ? `UID ${String(all[1]).toUpperCase()}` : verb;
+    if (!this.#dead) moment?.(`${name} done`);
+    if (this.#dead) return;
+    this.#send(reply);
+    moment?.(`${name} answered`);
   }
 
   #plainCommand(tag: string, verb: string, args: readonly Word[]): string {

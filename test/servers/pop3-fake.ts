@@ -23,6 +23,9 @@
  *       reply: (command, reply, connection) =>
  *         connection === 1 && command === 'RETR 2' ? { send: reply.subarray(0, -3), end: 'close' } : undefined
  *
+ *   moment: what => …    // awaited at each step: "greeting sent", "RETR 2 read", "RETR 2 half sent", "RETR 2 sent"
+ *   server.deafen()      // cuts all connections; what they sent and was not yet acted on is never acted on
+ *
  * 2. A server that follows a script, the same for each connection:
  *
  *   await using server = await scriptPop3([{ send: '+OK hi\r\n' }, { expect: /^CAPA$/ }, { send: '-ERR\r\n' }, { end: 'rst' }]);
@@ -57,6 +60,7 @@ export interface FakeOptions {
   readonly chop?: number | (() => number);
   readonly quitTakesRetrieved?: boolean;
   readonly reply?: (command: string, reply: Buffer, connection: number) => string | Buffer | Fault | undefined;
+  readonly moment?: (what: string) => Promise<void>;
 }
 
 export interface FakePop3 extends AsyncDisposable {
@@ -66,6 +70,7 @@ export interface FakePop3 extends AsyncDisposable {
   readonly commands: string[];
   readonly connections: number;
   readonly messages: readonly FakeMessage[];
+  deafen(): void;
   close(): Promise<void>;
 }
 
@@ -75,6 +80,7 @@ export async function startPop3(options: FakeOptions = {}): Promise<FakePop3> {
   const user = options.user ?? 'alice';
   const password = options.password ?? 'secret';
   const commands: string[] = [];
+  const wires = new Set<Wire>();
   let connections = 0;
   let drop = (options.messages ?? []).map((m, i): Kept => {
     const message = Buffer.isBuffer(m) ? { octets: m } : m;
@@ -85,13 +91,21 @@ export async function startPop3(options: FakeOptions = {}): Promise<FakePop3> {
     const connection = ++connections;
     const wire = new Wire(socket, options, commands);
     if (options.implicitTls === true) wire.secure(identity(options));
+    wires.add(wire);
     const session = new Maildrop(options, user, password, drop, wire);
+    const moment = async (what: string) => options.moment?.(what);
     const send = async (command: string, reply: string | Buffer): Promise<boolean> => {
       const octets = typeof reply === 'string' ? Buffer.from(reply, 'latin1') : reply;
       const told = options.reply?.(command, octets, connection) ?? octets;
       if (typeof told === 'string' || Buffer.isBuffer(told)) {
-        await wire.send(told);
-        return true;
+        const half = told.length >> 1;
+        if (options.moment !== undefined && /^RETR/i.test(command)) {
+          await wire.send(told.slice(0, half));
+          await moment(`${command} half sent`);
+          await wire.send(told.slice(half));
+        } else await wire.send(told);
+        await moment(`${command === '' ? 'greeting' : command.replace(/^PASS .*/i, 'PASS')} sent`);
+        return !wire.dropped;
       }
       await wire.send(told.send);
       wire.end(told.end);
@@ -100,6 +114,8 @@ export async function startPop3(options: FakeOptions = {}): Promise<FakePop3> {
     if (!(await send('', '+OK ready\r\n'))) return;
     for await (const line of wire.lines()) {
       const [verb = ''] = line.toUpperCase().split(' ');
+      await moment(`${verb === 'PASS' ? verb : line} read`);
+      if (wire.dropped) return;
       const upgrade = verb === 'STLS' && options.tls !== undefined;
       const reply = upgrade ? '+OK begin TLS\r\n' : session.answer(line);
       if (!(await send(line, reply))) return;
@@ -121,6 +137,9 @@ export async function startPop3(options: FakeOptions = {}): Promise<FakePop3> {
     },
     get messages() {
       return drop;
+    },
+    deafen: () => {
+      for (const wire of wires) wire.drop();
     },
   };
 }
@@ -329,6 +348,7 @@ class Wire {
   #lines: string[] = [];
   #ended = false;
   #wake = () => {};
+  dropped = false;
 
   /** @param log gets every line as soon as it arrives */
   constructor(socket: Socket, { chop }: Pick<FakeOptions, 'chop'>, log: string[]) {
@@ -375,6 +395,12 @@ class Wire {
       // The other side reads in between, or the pieces would arrive as one.
       await new Promise(resolve => setImmediate(resolve));
     }
+  }
+
+  drop(): void {
+    this.dropped = true;
+    this.#lines = [];
+    this.#socket.destroy();
   }
 
   end(what: 'close' | 'rst' | 'hang'): void {
