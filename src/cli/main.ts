@@ -1,9 +1,12 @@
 import { runCli } from './program.js';
 
-// A reader that goes away (| head) must not end a migration between an APPEND and its record.
+// A reader that goes away (| head) or a full disk must not end a migration between an APPEND and its record; the exit
+// code tells that not everything was shown.
+let unshown = false;
 for (const stream of [process.stdout, process.stderr]) {
-  stream.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code !== 'EPIPE') process.exitCode = 1;
+  stream.on('error', () => {
+    unshown = true;
+    if (process.exitCode === 0) process.exitCode = 1;
   });
 }
 const bug = (thrown: unknown) => {
@@ -15,4 +18,5 @@ const bug = (thrown: unknown) => {
 process.on('uncaughtException', bug);
 process.on('unhandledRejection', bug);
 
-process.exitCode = await runCli(process.argv.slice(2));
+const exitCode = await runCli(process.argv.slice(2));
+process.exitCode = exitCode === 0 && unshown ? 1 : exitCode;

@@ -1,24 +1,26 @@
-import { createHash } from 'node:crypto';
-import { createWriteStream, mkdirSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { createWriteStream } from 'node:fs';
 import type { Config } from '../config/config.js';
 import { loadConfig } from '../config/load.js';
 import { oneOffConfig } from '../config/one-off.js';
-import { asFerryError, FerryError, printable } from '../errors.js';
+import { FerryError, printable } from '../errors.js';
 import { openLedger, openLedgerReadOnly } from '../ledger/sqlite-ledger.js';
 import { createProgress, type Progress } from '../progress/progress.js';
-import { renderReport, reportFormatOf } from '../report/report.js';
+import { reportFormatOf } from '../report/report.js';
 import type { AccountJob, LookContext } from '../run/account-job.js';
 import { migrate, plan, type RunOptions, runId, verifyAll } from '../run/migrate.js';
+import type { Plan } from '../run/plan.js';
 import type { PlanOptions } from '../run/plan-account.js';
 import type { RunResult } from '../run/result.js';
 import { rateLimit, unlimited } from '../run/throttle.js';
 import { chosenAccounts, stateFile } from './accounts.js';
-import { err, errorText, out } from './io.js';
+import { FailedMail } from './failed-mail.js';
+import { accountsOfPlan, boundTo, checkPlan, plannedAccounts } from './given-plan.js';
+import { err } from './io.js';
 import { ping, tellAfter } from './notify.js';
+import { fingerprintOf, PlanWriter, readPlan } from './plan-file.js';
 import type { MigrateFlags } from './program.js';
+import { isPlanName, show } from './show.js';
 import { listenForSignals } from './signals.js';
-import { generator } from './version.js';
 import { buildJobs } from './wiring.js';
 
 /** migrate, plan and verify: the same jobs, carried, only looked at, or read back. */
@@ -29,16 +31,23 @@ export async function migrateCommand(
 ): Promise<number> {
   checkReportName(flags.report);
   checkReportName(flags.output);
+  if (flags.plan !== undefined && what !== 'migrate')
+    throw new FerryError('USAGE', 'a plan is carried out by a real run; leave out --plan or --dry-run');
   const config = configOf(names, flags);
-  const accounts = chosenAccounts(config, names);
+  const given = flags.plan === undefined ? null : readPlan(flags.plan);
+  const accounts = given === null ? chosenAccounts(config, names) : accountsOfPlan(given, config, names);
   const state = stateFile(config, flags.state);
   const stop = listenForSignals(text => {
     if (flags.quiet !== true) err(text);
   });
   const progress = progressOf(flags);
-  const saved = flags.saveFailed === undefined ? {} : { saved: savingTo(flags.saveFailed) };
+  const keeper = flags.saveFailed === undefined ? null : new FailedMail(flags.saveFailed);
+  const saved = keeper === null ? {} : { saved: (_: string, octets: Iterable<Buffer>) => keeper.keep(octets) };
   const log = flags.verbose === true ? { log: err } : {};
+  // The report goes to any ending; a plan is JSON.
+  const planFile = what === 'plan' && isPlanName(flags.output) ? new PlanWriter(flags.output, new Date()) : null;
   let result: RunResult;
+  const troubles: FerryError[] = [];
   try {
     const { jobs, unprepared } = await buildJobs(
       config,
@@ -54,14 +63,27 @@ export async function migrateCommand(
       clock: Date.now,
       throttle: config.limits.bandwidth === null ? unlimited : rateLimit(config.limits.bandwidth),
     };
-    const options = { accountsAtOnce: config.limits.accounts, unprepared };
+    const fingerprints = new Map(accounts.map(account => [account.name, fingerprintOf(account)]));
+    if (given !== null) checkPlan(given, jobs, fingerprints);
+    const options = {
+      accountsAtOnce: config.limits.accounts,
+      unprepared,
+      full: flags.full === true,
+      ...(planFile === null ? {} : { planned: planFile.add.bind(planFile) }),
+    };
     if (what === 'migrate') await ping(config, 'start');
-    result = await carryOut(what, state, jobs, context, { ...options, full: flags.full === true });
+    result = await carryOut(what, state, given, jobs, context, options);
+    const noPlan = planFile?.finish(plannedAccounts(result, jobs, fingerprints), result) ?? null;
+    if (noPlan !== null) troubles.push(noPlan);
+  } catch (thrown) {
+    planFile?.discard();
+    throw thrown;
   } finally {
     progress.stop();
     stop.release();
   }
-  const exitCode = await show(result, flags, progress);
+  if (keeper !== null && keeper.trouble !== null) troubles.push(keeper.trouble);
+  const exitCode = await show(result, flags, progress, troubles);
   if (what === 'migrate') await tellAfter(config, result, exitCode);
   return exitCode;
 }
@@ -69,6 +91,7 @@ export async function migrateCommand(
 async function carryOut(
   what: 'migrate' | 'plan' | 'verify',
   state: string,
+  given: Plan | null,
   jobs: readonly AccountJob[],
   context: Omit<LookContext, 'ledger'>,
   options: RunOptions & PlanOptions,
@@ -83,7 +106,9 @@ async function carryOut(
   }
   const ledger = openLedger(state);
   try {
-    return await (what === 'verify' ? verifyAll : migrate)(jobs, { ...context, ledger }, options);
+    if (what === 'verify') return await verifyAll(jobs, { ...context, ledger }, options);
+    const bound = given === null ? jobs : boundTo(given, jobs, name => ledger.reader(name));
+    return await migrate(bound, { ...context, ledger }, options);
   } finally {
     ledger.close();
   }
@@ -122,66 +147,8 @@ function progressOf(flags: MigrateFlags): Progress {
   });
 }
 
-/** Prints and writes the result; a report that cannot be written does not undo the run. */
-async function show(result: RunResult, flags: MigrateFlags, progress: Progress): Promise<number> {
-  let exitCode = result.exitCode;
-  if (flags.json === true) out(JSON.stringify(result));
-  else if (flags.events === '-') {
-    // Standard error is for the events, which tell all of it.
-  } else if (flags.quiet !== true) out(await renderReport(result, 'text', { generator: generator() }));
-  else if (exitCode !== 0) {
-    for (const { name, error, failed, inDoubt } of result.accounts) {
-      // Overlap under cron is no news: the other run is at work.
-      if (error !== null && error.code !== 'LOCKED')
-        err(`mailferry: ${printable(name)}: ${error.text}\n  ${error.hint}`);
-      else if (failed.length + inDoubt.length > 0)
-        err(
-          `mailferry: ${printable(name)}: refused ${failed.length}, in doubt ${inDoubt.length}; mailferry status lists them`,
-        );
-    }
-  }
-  for (const file of [flags.report, flags.output]) {
-    if (file === undefined) continue;
-    try {
-      writeFileSync(file, await renderReport(result, reportFormatOf(file) ?? 'text', { generator: generator() }), {
-        mode: 0o600,
-      });
-    } catch (cause) {
-      err(
-        errorText(
-          new FerryError('REPORT_UNWRITABLE', `cannot write the report to ${file}: ${asFerryError(cause).message}`, {
-            cause,
-          }),
-        ),
-      );
-      if (exitCode === 0) exitCode = 1;
-    }
-  }
-  const trouble = progress.trouble();
-  if (flags.events !== undefined && flags.events !== '-' && trouble !== null) {
-    err(
-      errorText(
-        new FerryError('REPORT_UNWRITABLE', `cannot write events to ${flags.events}: ${printable(trouble.message)}`),
-      ),
-    );
-    if (exitCode === 0) exitCode = 1;
-  }
-  return exitCode;
-}
-
 function checkReportName(file: string | undefined): void {
   if (file !== undefined && reportFormatOf(file) === null) {
     throw new FerryError('USAGE', `${printable(file)}: a report is .txt, .json, .csv or .html`);
   }
-}
-
-/** Names are digests: what strangers wrote never becomes part of a path. */
-function savingTo(directory: string): (label: string, octets: Iterable<Buffer>) => void {
-  mkdirSync(directory, { recursive: true, mode: 0o700 });
-  return (_label, octets) => {
-    const chunks = [...octets];
-    const hash = createHash('sha256');
-    for (const chunk of chunks) hash.update(chunk);
-    writeFileSync(join(directory, `${hash.digest('hex').slice(0, 32)}.eml`), Buffer.concat(chunks), { mode: 0o600 });
-  };
 }

@@ -71,11 +71,14 @@ function buildProgram(done: (exitCode: number) => void): Command {
     runOptions(program.command('migrate').alias('sync'), true)
       .description('carry what is new from every account, or from those named; the second run carries nothing twice')
       .option('--dry-run', 'say what would happen and change nothing (same as plan)')
-      .option('--full', 'with --dry-run: read bodies too, so that every figure is known'),
+      .option('--full', 'with --dry-run: read bodies too, so that every figure is known')
+      .option('--plan <FILE>', 'carry out just the plan in FILE, which mailferry plan -o FILE.json made'),
     runOptions(program.command('plan'), true)
       .description('dry run: what a migration would do; nothing is written anywhere')
       .option('--full', 'read bodies too, so that every figure is known')
-      .addOption(new Option('-o, --output <FILE>', 'write the plan to FILE (.json .txt .csv .html)')),
+      .addOption(
+        new Option('-o, --output <FILE>', 'write the plan to FILE.json, or its report to FILE (.txt .csv .html)'),
+      ),
   ]) {
     command.action(async (accounts: string[], flags: MigrateFlags) => {
       const { migrateCommand } = await import('./migrate.js');
@@ -110,8 +113,8 @@ function buildProgram(done: (exitCode: number) => void): Command {
     });
 
   configOption(program.command('report'))
-    .description('the report of a run, from the state file alone')
-    .argument('[RUN]', 'a run such as r20261123-0915-ab; the last one if none is named')
+    .description('the report of a run, from the state file alone, or of a plan')
+    .argument('[RUN]', 'a run such as r20261123-0915-ab, or a plan file; the last run if none is named')
     .addOption(new Option('-o, --output <FILE>', 'write it to FILE (.txt .json .csv .html)'))
     .action(async (run: string | undefined, flags: ConfigFlags & { output?: string }) => {
       const { reportCommand } = await import('./report.js');

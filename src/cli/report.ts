@@ -4,8 +4,10 @@ import { asFerryError, FerryError, printable } from '../errors.js';
 import { openLedgerReadOnly } from '../ledger/sqlite-ledger.js';
 import { renderReport, reportFormatOf } from '../report/report.js';
 import { recordedResult } from '../run/recorded-result.js';
+import type { RunResult } from '../run/result.js';
 import { stateFile } from './accounts.js';
 import { out } from './io.js';
+import { readPlan } from './plan-file.js';
 import type { ConfigFlags } from './program.js';
 import { generator } from './version.js';
 
@@ -17,6 +19,27 @@ export async function reportCommand(
   const format = flags.output === undefined ? 'text' : reportFormatOf(flags.output);
   if (format === null)
     throw new FerryError('USAGE', `${printable(flags.output ?? '')}: a report is .txt, .json, .csv or .html`);
+  const result = run !== undefined && isFileName(run) ? readPlan(run).result : resultOf(run, flags);
+  const text = await renderReport(result, format, { generator: generator() });
+  if (flags.output === undefined) {
+    out(text);
+    return 0;
+  }
+  try {
+    writeFileSync(flags.output, text, { mode: 0o600 });
+  } catch (cause) {
+    const why = `cannot write the report to ${printable(flags.output)}: ${asFerryError(cause).message}`;
+    throw new FerryError('REPORT_UNWRITABLE', why, { cause });
+  }
+  return 0;
+}
+
+/** No run is named so. */
+function isFileName(run: string): boolean {
+  return /[./\\]/.test(run);
+}
+
+function resultOf(run: string | undefined, flags: ConfigFlags): RunResult {
   const ledger = openLedgerReadOnly(stateFile(loadConfig(flags.config), flags.state));
   try {
     const record = run === undefined ? ledger.runs(1)[0] : ledger.run(run);
@@ -30,19 +53,7 @@ export async function reportCommand(
         },
       );
     }
-    const text = await renderReport(recordedResult(ledger, record), format, { generator: generator() });
-    if (flags.output === undefined) {
-      out(text);
-      return 0;
-    }
-    try {
-      writeFileSync(flags.output, text, { mode: 0o600 });
-    } catch (cause) {
-      throw new FerryError('REPORT_UNWRITABLE', `cannot write ${flags.output}: ${asFerryError(cause).message}`, {
-        cause,
-      });
-    }
-    return 0;
+    return recordedResult(ledger, record);
   } finally {
     ledger.close();
   }

@@ -83,7 +83,7 @@ async function buildJob(
     exactlyOnce: to.exactlyOnce,
     ...(flags.log === undefined ? {} : { log: flags.log }),
   });
-  const routingFor = routingOf(account);
+  const routing = routingOf(account);
   const now = Math.floor(Date.now() / 1000);
   return {
     name: account.name,
@@ -101,8 +101,9 @@ async function buildJob(
     staging: { parts: [to.staging] },
     settleAfter: config.limits.settleAfter,
     facts: (octets, hints) => readFacts(octets, hints, { internalDateOrder: account.internalDate, now }),
-    route: (facts, ref) => routingFor(facts).route(facts, ref.size ?? undefined),
-    explain: (facts, ref) => routingFor(facts).explain(facts, ref.size ?? undefined),
+    routeNeedsHeader: from.kind !== 'pop3' || routing.needsHeader,
+    route: (facts, ref) => routing.of(facts).route(facts, ref.size ?? undefined),
+    explain: (facts, ref) => routing.of(facts).explain(facts, ref.size ?? undefined),
     flagsWhenUnknown: facts => whenUnknown(account, facts, now),
     unsafe: facts => unsafe(account, destination, facts),
     ...(flags.saved === undefined ? {} : { saveFailed: flags.saved }),
@@ -135,16 +136,20 @@ async function buildSource(account: AccountConfig, bodies: BodyStore, signal: Ab
 }
 
 /** Where the configuration names no folder and files were found by themselves, mail of a Gmail export goes by its labels. */
-function routingOf({ name, from, folder, rules }: AccountConfig): (facts: MessageFacts) => Routing {
+function routingOf({ name, from, folder, rules }: AccountConfig): {
+  readonly needsHeader: boolean;
+  of(facts: MessageFacts): Routing;
+} {
   const labels = from.kind === 'mbox' ? from.labels : 'ignore';
   const common = { account: name, source: sourceName(from), kind: from.kind, labels, rules } as const;
   if (folder !== null) {
     const routing = compileRouting({ ...common, folder });
-    return () => routing;
+    return { needsHeader: routing.needsHeader, of: () => routing };
   }
   const byPath = compileRouting({ ...common, folder: DEFAULT_FOLDERS.tree });
   const byLabel = compileRouting({ ...common, folder: DEFAULT_FOLDERS.takeout });
-  return facts => (facts.fields.has('x-gm-thrid') || facts.labels.length > 0 ? byLabel : byPath);
+  const isExport = (facts: MessageFacts) => facts.fields.has('x-gm-thrid') || facts.labels.length > 0;
+  return { needsHeader: true, of: facts => (isExport(facts) ? byLabel : byPath) };
 }
 
 function endpointOf(server: ServerConfig, side: Side): Endpoint {

@@ -33,8 +33,19 @@ const CLOSING: ReadonlySet<RunEvent['type']> = new Set(['account-ended', 'run-en
 
 function slim(event: RunEvent): object {
   if (event.type === 'account-ended') {
-    const { failed, inDoubt, changed, notices, folders, folderBytes, created, years, droppedFlags, ...rest } =
-      event.result;
+    const {
+      failed,
+      inDoubt,
+      changed,
+      notices,
+      folders,
+      folderBytes,
+      created,
+      years,
+      droppedFlags,
+      malformed,
+      ...rest
+    } = event.result;
     return {
       ...event,
       result: {

@@ -98,6 +98,9 @@ export const FIELDS: ReadonlyMap<string, Field> = new Map<string, Field>([
   ['name', { missing: 'always', from: ['mbox'], values: ({ facts }) => one(facts.name) }],
 ]);
 
+/** Fields the source knows without reading a message. */
+export const FIELDS_WITHOUT_HEADER: ReadonlySet<string> = new Set(['account', 'source', 'path', 'name', 'label']);
+
 /** SPECIAL-USE mailboxes a template may start with, and the name used where the server has none. */
 export const SPECIAL: ReadonlyMap<string, { readonly use: SpecialUse; readonly name: string }> = new Map([
   ['archive', { use: 'archive', name: 'Archive' }],

@@ -5,7 +5,7 @@ import type { FolderPath } from '../message/folder.js';
 import { type LabelPlacement, type LabelPolicy, placeLabels } from '../message/labels.js';
 import type { SourceKind } from './fields.js';
 import { type LabelTarget, MessageView } from './message-view.js';
-import { type Condition, compileConditions, type RuleConditions } from './rule.js';
+import { type Condition, compileConditions, needHeader, type RuleConditions } from './rule.js';
 import { compileTemplate, type Template } from './template.js';
 
 /** Either a folder template or the reason for leaving the message out. */
@@ -61,6 +61,8 @@ export interface Explanation {
 }
 
 export interface Routing {
+  /** Whether any decision depends on what stands in the header; if not, route() may be given the facts of an empty one. */
+  readonly needsHeader: boolean;
   /**
    * Never throws for what a message holds.
    * @param octets size as the source announced it, where only the header was read; else what was read is counted
@@ -95,6 +97,9 @@ export function compileRouting(config: RoutingConfig): Routing {
   };
   const place = (facts: MessageFacts) => placeLabels(facts.labels, config.labels ?? 'primary');
   return {
+    needsHeader:
+      config.rules.some(({ when }) => needHeader(when)) ||
+      [...rules, last].some(({ action }) => 'folder' in action && action.folder.needsHeader),
     route: (facts, octets) => {
       const labels = place(facts);
       const routes = views(facts, labels, octets).map(view => decide(rules, last, view).route);

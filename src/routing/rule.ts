@@ -26,6 +26,20 @@ export interface RuleConditions {
   readonly maxSize?: number;
 }
 
+const CONDITIONS_WITHOUT_HEADER: ReadonlySet<string> = new Set([
+  'account',
+  'source',
+  'path',
+  'label',
+  'minSize',
+  'maxSize',
+] satisfies (keyof RuleConditions)[]);
+
+/** Whether these conditions look at the header of a message. */
+export function needHeader(when: RuleConditions): boolean {
+  return Object.entries(when).some(([name, value]) => value !== undefined && !CONDITIONS_WITHOUT_HEADER.has(name));
+}
+
 /** One condition: holds or not, and why, in words. */
 export interface Condition {
   /** from "*@bank.example" */

@@ -1,7 +1,7 @@
 import { FerryError, type MessageFailure, printable } from '../errors.js';
 import type { FolderPath } from '../message/folder.js';
 import { didYouMean } from './did-you-mean.js';
-import { FIELDS, FUNCTIONS, type SourceKind, SPECIAL } from './fields.js';
+import { FIELDS, FIELDS_WITHOUT_HEADER, FUNCTIONS, type SourceKind, SPECIAL } from './fields.js';
 import type { MessageView } from './message-view.js';
 
 /** Where mail without any date goes, in place of the first part made of dates. */
@@ -18,6 +18,8 @@ export type Rendered =
 /** A folder template, checked and ready to use. */
 export interface Template {
   readonly text: string;
+  /** Whether the folder depends on what stands in the header. */
+  readonly needsHeader: boolean;
   render(view: MessageView): Rendered;
 }
 
@@ -53,7 +55,9 @@ interface Part {
  */
 export function compileTemplate(text: string, options: TemplateOptions): Template {
   const { parts, special } = new Compiler(text, options).compile();
-  return { text, render: view => render(parts, special, view) };
+  const fields = parts.flatMap(part => part.pieces).flatMap(piece => ('field' in piece ? [piece.field] : []));
+  const needsHeader = fields.some(field => !FIELDS_WITHOUT_HEADER.has(field));
+  return { text, needsHeader, render: view => render(parts, special, view) };
 }
 
 class Compiler {

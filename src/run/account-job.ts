@@ -50,6 +50,8 @@ export interface AccountJob {
   /** Facts of a message from one pass over its octets. */
   facts(octets: Iterable<Buffer>, hints: SourceHints): MessageFacts;
   route(facts: MessageFacts, ref: Ref): Route;
+  /** Whether route() looks at more than the source tells without reading; if not, a dry run asks for no header. */
+  readonly routeNeedsHeader: boolean;
   /** The same decision with its reasons. */
   explain(facts: MessageFacts, ref: Ref): readonly Explanation[];
   /** Flags for the copy of a message whose source says nothing of flags. */

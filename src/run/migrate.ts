@@ -3,6 +3,7 @@ import type { FerryError } from '../errors.js';
 import type { AccountIdentity } from '../ledger/ledger.js';
 import type { AccountJob, LookContext, RunContext } from './account-job.js';
 import { migrateAccount } from './migrate-account.js';
+import { recordedPaces } from './pace.js';
 import { type PlanOptions, planAccount } from './plan-account.js';
 import { type AccountResult, overallExit, type RunResult } from './result.js';
 import { Tally } from './tally.js';
@@ -58,7 +59,10 @@ export async function plan(
   context: LookContext,
   options: RunOptions & PlanOptions,
 ): Promise<RunResult> {
-  return await overAll(jobs, context, options, true, job => planAccount(job, context, options));
+  const paces = recordedPaces(context.ledger);
+  return await overAll(jobs, context, options, true, job =>
+    planAccount(job, context, options, paces.get(job.name) ?? null),
+  );
 }
 
 async function overAll(

@@ -1,23 +1,33 @@
-import { asFerryError, type MessageFailure } from '../errors.js';
+import type { DestinationFacts } from '../destination/destination.js';
+import { asFerryError, type MessageFailure, printable } from '../errors.js';
 import type { MessageFacts } from '../message/facts.js';
+import { headerFault } from '../message/header-faults.js';
 import type { Ref } from '../sources/source.js';
 import type { AccountJob, AccountLook, LookContext } from './account-job.js';
 import { octetsName } from './adopt.js';
-import { decide } from './decide.js';
-import { listWork } from './listing.js';
-import type { AccountResult } from './result.js';
+import { decide, type Target } from './decide.js';
+import { listWork, notice } from './listing.js';
+import type { Pace } from './pace.js';
+import type { PlanListener } from './plan.js';
+import type { AccountResult, Forecast } from './result.js';
 import { Tally } from './tally.js';
 
 export interface PlanOptions {
   /** Fetch bodies too: duplicates, unsafe octets and exact sizes become known. */
   readonly full: boolean;
+  readonly planned?: PlanListener;
 }
 
 /**
  * What a real run would do with one account, without writing anywhere: no ledger change, no mailbox, no removal, and no
  * polite goodbye where that takes mail away. Never throws.
  */
-export async function planAccount(job: AccountJob, context: LookContext, options: PlanOptions): Promise<AccountResult> {
+export async function planAccount(
+  job: AccountJob,
+  context: LookContext,
+  options: PlanOptions,
+  pace: Pace | null,
+): Promise<AccountResult> {
   const started = performance.now();
   const tally = new Tally();
   const { emit, ledger } = context;
@@ -28,7 +38,8 @@ export async function planAccount(job: AccountJob, context: LookContext, options
     destination: job.identity.destination,
   });
   try {
-    await plan({ ...context, job, account: ledger.reader(job.name, job.identity) }, tally, options);
+    const look = { ...context, job, account: ledger.reader(job.name, job.identity) };
+    await new Planning(look, tally, options).all(pace);
   } catch (thrown) {
     tally.error = asFerryError(thrown);
   } finally {
@@ -40,85 +51,201 @@ export async function planAccount(job: AccountJob, context: LookContext, options
   return result;
 }
 
-async function plan(run: AccountLook, tally: Tally, options: PlanOptions): Promise<void> {
-  const { job, emit, stop } = run;
-  emit({ type: 'phase', account: job.name, phase: 'connecting' });
-  await job.source.open(stop.graceful);
-  emit({ type: 'phase', account: job.name, phase: 'listing' });
-  const { refs } = await listWork(run, tally);
-  if (refs.length === 0) return;
-  await job.destination.open(stop.graceful);
-  emit({ type: 'phase', account: job.name, phase: 'planning' });
-  const seen = new Set<string>();
-  const limit = job.filter.limit ?? Number.POSITIVE_INFINITY;
-  if (!options.full) tally.unknown('skipped.duplicate', 'adopted');
-  for await (const { ref, facts, octets, failure } of looks(run, refs, options.full)) {
-    if (tally.copied >= limit) break;
-    if (failure !== null) {
-      tally.fail(ref, failure);
-      continue;
+/** How much of each message is looked at. */
+type Depth = 'listing' | 'header' | 'body';
+
+type Look =
+  | {
+      readonly ref: Ref;
+      readonly facts: MessageFacts;
+      readonly octets: number;
+      /** What is wrong with its header section; null: nothing, or it was not looked at. */
+      readonly fault: string | null;
+      readonly failure: null;
     }
+  | { readonly ref: Ref; readonly failure: MessageFailure };
+
+class Planning {
+  readonly #run: AccountLook;
+  readonly #tally: Tally;
+  readonly #options: PlanOptions;
+  /** Octets by folder met in this look, for duplicates: skip. */
+  readonly #met = new Set<string>();
+  #depth: Depth = 'listing';
+  #tooLarge = 0;
+  #withoutMessageId = 0;
+  #headersRefused = 0;
+
+  constructor(run: AccountLook, tally: Tally, options: PlanOptions) {
+    this.#run = run;
+    this.#tally = tally;
+    this.#options = options;
+  }
+
+  async all(pace: Pace | null): Promise<void> {
+    const { job, emit, stop } = this.#run;
+    emit({ type: 'phase', account: job.name, phase: 'connecting' });
+    await job.source.open(stop.graceful);
+    emit({ type: 'phase', account: job.name, phase: 'listing' });
+    const { refs, changed } = await listWork(this.#run, this.#tally);
+    this.#depth = this.#depthFor(refs);
+    let opened: DestinationFacts | null = null;
+    if (refs.length > 0) {
+      opened = await job.destination.open(stop.graceful);
+      emit({ type: 'phase', account: job.name, phase: 'planning' });
+      await this.#lookAt(refs);
+      this.#nameUnknown();
+    }
+    this.#tally.forecast = this.#forecast(opened, pace);
+    // What was listed is certain; the real run ends with the same.
+    if (changed !== null) throw changed;
+  }
+
+  /** No header is asked for where neither routing nor a filter by date looks at it. */
+  #depthFor(refs: readonly Ref[]): Depth {
+    const { job } = this.#run;
+    if (this.#options.full) return 'body';
+    const byDate = job.filter.since !== null || job.filter.before !== null;
+    return byDate || job.routeNeedsHeader || refs.some(({ size }) => size === null) ? 'header' : 'listing';
+  }
+
+  async #lookAt(refs: readonly Ref[]): Promise<void> {
+    const limit = this.#run.job.filter.limit ?? Number.POSITIVE_INFINITY;
+    if (this.#tally.copied >= limit) return;
+    for await (const look of looks(this.#run, refs, this.#depth)) {
+      if (look.failure === null) this.#plan(look);
+      // Refusing TOP is not refusing RETR.
+      else if (this.#depth === 'header' && look.failure.code === 'RETR_REFUSED')
+        this.#planUnplaced(look.ref, look.failure);
+      else this.#tally.fail(look.ref, look.failure);
+      if (this.#tally.copied >= limit) return;
+    }
+  }
+
+  #plan({ ref, facts, octets, fault }: Extract<Look, { failure: null }>): void {
+    const { job, account } = this.#run;
+    const tally = this.#tally;
     const decision = decide(job, facts, ref, octets);
     if (decision.kind === 'failed') {
       tally.fail(ref, decision.failure);
-      continue;
+      return;
     }
     if (decision.kind === 'filtered') {
       tally.filtered += 1;
-      continue;
+      return;
     }
-    const { appendLimit } = job.destination.features;
-    if (appendLimit !== null && octets > appendLimit) {
-      tally.fail(ref, {
-        code: 'MESSAGE_TOO_LARGE',
-        text: `${octets} octets; the server takes ${appendLimit} at most (APPENDLIMIT)`,
-      });
-      continue;
-    }
-    const targets = decision.targets.filter(({ path }) => {
-      if (job.duplicates === 'keep' || !options.full) return true;
-      const name = `${path}\0${octetsName(facts.digest)}`;
-      if (seen.has(name) || run.account.deliveredDigest(facts.digest, path) > 0) return false;
-      seen.add(name);
-      return true;
-    });
-    if (targets.length === 0) {
+    if (this.#isTooLarge(ref, octets)) return;
+    const done = new Set(account.deliveriesOf(ref).flatMap(d => (d.state === 'done' ? [d.mailbox] : [])));
+    const open = decision.targets.filter(target => !done.has(target.path) && !this.#isDuplicate(facts, target));
+    if (open.length === 0) {
       tally.duplicate += 1;
-      continue;
+      return;
     }
-    tally.copied += 1;
-    tally.bytes += octets;
-    tally.carried(facts, octets);
-    for (const { folder, path } of targets) {
+    if (this.#depth !== 'listing') tally.carried(facts, octets);
+    if ((facts.fields.get('message-id')?.[0] ?? '') === '') this.#withoutMessageId += 1;
+    if (fault !== null) tally.malformed.push({ ref: printable(ref.label), text: fault });
+    for (const { folder, path } of open) {
       tally.delivered(path, octets);
       if (!job.destination.exists(folder)) tally.toCreate(path);
     }
-    emit({
-      type: 'delivered',
-      account: job.name,
-      messages: 1,
+    this.#carry(
+      ref,
       octets,
-      mailbox: targets[0]?.path ?? '',
-      how: 'planned',
-    });
+      open.length,
+      decision.targets.map(({ path }) => path),
+    );
+  }
+
+  #planUnplaced(ref: Ref, failure: MessageFailure): void {
+    const octets = ref.size ?? 0;
+    if (this.#isTooLarge(ref, octets)) return;
+    if (this.#headersRefused === 0)
+      notice(this.#run, this.#tally, `${ref.label} goes to a folder not known yet: ${failure.text}`);
+    this.#headersRefused += 1;
+    this.#carry(ref, octets, 1, null);
+  }
+
+  /** @param copies deliveries still to be made @param folders of all its copies */
+  #carry(ref: Ref, octets: number, copies: number, folders: readonly string[] | null): void {
+    const { job, emit } = this.#run;
+    this.#tally.copied += 1;
+    this.#tally.bytes += octets * copies;
+    const { id, occurrence } = ref;
+    this.#options.planned?.(job.name, { id, occurrence, label: printable(ref.label), octets, folders });
+    const mailbox = folders?.[0] ?? '';
+    emit({ type: 'delivered', account: job.name, messages: 1, octets, mailbox, how: 'planned' });
+  }
+
+  #isTooLarge(ref: Ref, octets: number): boolean {
+    const { appendLimit } = this.#run.job.destination.features;
+    if (appendLimit === null || octets <= appendLimit) return false;
+    this.#tooLarge += 1;
+    const text = `${octets} octets; the server takes ${appendLimit} at most (APPENDLIMIT)`;
+    this.#tally.fail(ref, { code: 'MESSAGE_TOO_LARGE', text });
+    return true;
+  }
+
+  #isDuplicate(facts: MessageFacts, { path }: Target): boolean {
+    if (this.#run.job.duplicates === 'keep' || !this.#options.full) return false;
+    const name = `${path}\0${octetsName(facts.digest)}`;
+    if (this.#met.has(name) || this.#run.account.deliveredDigest(facts.digest, path) > 0) return true;
+    this.#met.add(name);
+    return false;
+  }
+
+  #nameUnknown(): void {
+    const tally = this.#tally;
+    tally.unknown('adopted');
+    if (this.#depth !== 'body') tally.unknown('skipped.duplicate');
+    if (!this.#headersSeen) tally.unknown('dates', 'years', 'forecast.withoutMessageId', 'forecast.malformed');
+    if (this.#headersRefused > 0) {
+      tally.unknown('folders');
+      notice(
+        this.#run,
+        tally,
+        `the source shows no header of ${this.#headersRefused} messages; --full reads them whole`,
+      );
+    }
+  }
+
+  get #headersSeen(): boolean {
+    return this.#depth !== 'listing' && this.#headersRefused === 0;
+  }
+
+  /** @param opened the destination; null: nothing is new, so it was not asked */
+  #forecast(opened: DestinationFacts | null, pace: Pace | null): Forecast {
+    const { bytes, malformed, doubtfulSplits } = this.#tally;
+    const estimated = pace !== null && bytes > 0;
+    return {
+      appendLimit: opened === null ? null : this.#run.job.destination.features.appendLimit,
+      tooLarge: this.#tooLarge,
+      quotaLeft: opened?.quotaLeft ?? null,
+      withoutMessageId: this.#headersSeen ? this.#withoutMessageId : null,
+      malformed: this.#headersSeen ? malformed.length : null,
+      doubtfulSplits,
+      seconds: estimated ? Math.max(1, Math.round(bytes / pace.octetsPerSecond)) : null,
+      paceOfRuns: estimated ? pace.runs : 0,
+    };
   }
 }
 
-type Look =
-  | { readonly ref: Ref; readonly facts: MessageFacts; readonly octets: number; readonly failure: null }
-  | { readonly ref: Ref; readonly facts: null; readonly octets: 0; readonly failure: MessageFailure };
-
-async function* looks(run: AccountLook, refs: readonly Ref[], full: boolean): AsyncIterable<Look> {
+async function* looks(run: AccountLook, refs: readonly Ref[], depth: Depth): AsyncIterable<Look> {
   const { job, stop } = run;
-  if (full) {
+  if (depth === 'listing') {
+    const nothing = job.facts([], {});
+    for (const ref of refs) yield { ref, facts: nothing, octets: ref.size ?? 0, fault: null, failure: null };
+    return;
+  }
+  if (depth === 'body') {
     for await (const outcome of job.source.read(refs, stop.graceful)) {
       if (!outcome.ok) {
-        yield { ref: outcome.ref, facts: null, octets: 0, failure: outcome.failure };
+        yield outcome;
         continue;
       }
       const { ref, body, hints } = outcome.message;
       try {
-        yield { ref, facts: job.facts(body.chunks(), hints), octets: body.length, failure: null };
+        const facts = job.facts(body.chunks(), hints);
+        yield { ref, facts, octets: body.length, fault: headerFault(body.chunks()), failure: null };
       } finally {
         body.dispose();
       }
@@ -126,13 +253,12 @@ async function* looks(run: AccountLook, refs: readonly Ref[], full: boolean): As
     return;
   }
   for await (const outcome of job.source.readHeaders(refs, stop.graceful)) {
-    if (outcome.ok)
-      yield {
-        ref: outcome.ref,
-        facts: job.facts([outcome.header], outcome.hints),
-        octets: outcome.ref.size ?? outcome.header.length,
-        failure: null,
-      };
-    else yield { ref: outcome.ref, facts: null, octets: 0, failure: outcome.failure };
+    if (!outcome.ok) {
+      yield outcome;
+      continue;
+    }
+    const { ref, header, hints } = outcome;
+    const facts = job.facts([header], hints);
+    yield { ref, facts, octets: ref.size ?? header.length, fault: headerFault([header]), failure: null };
   }
 }

@@ -27,6 +27,32 @@ export interface ChangedMessage {
   readonly verdict: VerifyVerdict;
 }
 
+/** A message whose header section is not of the form RFC 5322 gives it; it is carried octet for octet all the same. */
+export interface MalformedMessage {
+  readonly ref: string;
+  readonly text: string;
+}
+
+/** What a dry run found out beyond the counts. null: not known; `unknown` names those that reading more would tell. */
+export interface Forecast {
+  /** Largest message the destination takes, in octets; null: it does not say. */
+  readonly appendLimit: number | null;
+  /** Messages beyond that limit; they stand in `failed` too. */
+  readonly tooLarge: number;
+  /** Octets the destination has room for, held against `bytes`; null: it has no quota or does not say. */
+  readonly quotaLeft: number | null;
+  /** Of the messages that would be copied. */
+  readonly withoutMessageId: number | null;
+  /** Of the messages that would be copied, those in `malformed`. */
+  readonly malformed: number | null;
+  /** Places in mailbox files where it is doubtful whether a message begins; the notices tell where. */
+  readonly doubtfulSplits: number;
+  /** Seconds it would take at the pace of earlier runs of this account; null where there was none. */
+  readonly seconds: number | null;
+  /** How many earlier runs that rests on. */
+  readonly paceOfRuns: number;
+}
+
 /** Messages and octets carried under one heading. */
 export interface Carried {
   readonly messages: number;
@@ -73,6 +99,10 @@ export interface AccountResult {
   readonly unknown?: readonly string[];
   /** Dry run: folders in config form a real run would create. */
   readonly foldersToCreate?: readonly string[];
+  /** Dry run, where it came to the end of its look. */
+  readonly forecast?: Forecast;
+  /** Dry run: messages with an odd header section. */
+  readonly malformed?: readonly MalformedMessage[];
   /** Flags the destination does not store, with counts. */
   readonly droppedFlags: Readonly<Record<string, number>>;
   /** Where mail came from and went, as shown to people: scheme://user@host, or a path. */

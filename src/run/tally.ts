@@ -1,8 +1,17 @@
 import { type FerryError, type MessageFailure, printable } from '../errors.js';
 import type { VerifyVerdict } from '../ledger/ledger.js';
-import type { MessageFacts } from '../message/facts.js';
+import type { MessageFacts, ZonedDate } from '../message/facts.js';
 import type { Ref } from '../sources/source.js';
-import type { AccountError, AccountResult, Carried, ChangedMessage, FailedMessage, InDoubtMessage } from './result.js';
+import type {
+  AccountError,
+  AccountResult,
+  Carried,
+  ChangedMessage,
+  FailedMessage,
+  Forecast,
+  InDoubtMessage,
+  MalformedMessage,
+} from './result.js';
 
 /** Counts of one account as they grow; result() is the only way out. */
 export class Tally {
@@ -24,6 +33,8 @@ export class Tally {
   readonly failed: FailedMessage[] = [];
   readonly inDoubt: InDoubtMessage[] = [];
   readonly created: string[] = [];
+  readonly malformed: MalformedMessage[] = [];
+  forecast: Forecast | null = null;
   readonly #failedChecks: FailedMessage[] = [];
   readonly #changed: ChangedMessage[] = [];
   readonly #notices = new Set<string>();
@@ -50,11 +61,13 @@ export class Tally {
     add(this.#folders, path, octets);
   }
   /** One message that is carried, or would be. */
-  carried(facts: MessageFacts, octets: number): void {
-    const { internalDate } = facts;
+  carried({ internalDate }: Pick<MessageFacts, 'internalDate'>, octets: number): void {
     increment(this.#dates, internalDate?.source ?? 'none');
-    const local =
-      internalDate === null ? null : new Date((internalDate.date.epoch + internalDate.date.offset * 60) * 1000);
+    this.ofYear(internalDate?.date ?? null, octets);
+  }
+  /** The same where it is not known what the date was taken from. */
+  ofYear(date: ZonedDate | null, octets: number): void {
+    const local = date === null ? null : new Date((date.epoch + date.offset * 60) * 1000);
     add(this.#years, local === null ? 'undated' : String(local.getUTCFullYear()), octets);
   }
   droppedFlag(flag: string): void {
@@ -123,6 +136,8 @@ export class Tally {
       droppedFlags: Object.fromEntries(this.#droppedFlags),
       ...(this.#verdicts.size > 0 ? { verdicts, changed: this.#changed } : {}),
       ...(this.#unknown.size > 0 ? { unknown: [...this.#unknown] } : {}),
+      ...(this.forecast === null ? {} : { forecast: this.forecast }),
+      ...(this.malformed.length > 0 ? { malformed: this.malformed } : {}),
       ...(this.#toCreate.size > 0 ? { foldersToCreate: [...this.#toCreate].sort() } : {}),
     };
   }

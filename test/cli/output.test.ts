@@ -141,7 +141,7 @@ describe('looking without touching', () => {
     const { home, to } = await ready();
     const planned = resultOf(await home.run('plan', '--json', '-o', 'plan.json'));
     expect(planned).toMatchObject({ dryRun: true, exitCode: 0 });
-    expect(JSON.parse(home.read('plan.json'))).toEqual(planned);
+    expect(JSON.parse(home.read('plan.json')).result).toEqual(planned);
     expect(existsSync(home.path('mailferry.db'))).toBe(false);
     expect([...to.mailboxes.keys()]).toEqual(['INBOX']);
     // What the server will refuse, no dry run can know.

@@ -234,3 +234,19 @@ describe('explaining', () => {
     );
   });
 });
+
+test.each<[string, readonly RuleConfig[], string, boolean]>([
+  ['a fixed folder', [], 'Archive', false],
+  [
+    'what the source tells without reading',
+    [{ when: { minSize: 10 }, skip: 'small' }],
+    '{account}/{path}/{label|All}',
+    false,
+  ],
+  ['a date', [], 'Archive/{year}', true],
+  ['a sender', [], '{from|lower}', true],
+  ['a condition on the header', [{ when: { subject: ['x*'] }, folder: 'Other' }], 'Archive', true],
+  ['the folder of a rule', [{ when: { maxSize: 10 }, folder: '{subject|none}' }], 'Archive', true],
+])('routing tells whether it looks at the header: %s', (_, rules, folder, expected) => {
+  expect(routing(rules, folder).needsHeader).toBe(expected);
+});

@@ -1,0 +1,122 @@
+import { createHash } from 'node:crypto';
+import { closeSync, openSync, readFileSync, renameSync, rmSync, writeSync } from 'node:fs';
+import type { AccountConfig } from '../config/config.js';
+import { asFerryError, FerryError, printable } from '../errors.js';
+import { planSchema } from '../report/plan-schema.js';
+import { safeJson } from '../report/safe-text.js';
+import type { Plan, PlannedAccount, PlannedMessage } from '../run/plan.js';
+import type { RunResult } from '../run/result.js';
+
+/** Characters collected before they are written. */
+const CHUNK = 64 * 1024;
+const HINT = 'mailferry plan -o FILE.json makes a plan.';
+
+/** What decides in the configuration where mail goes; logins, limits and timeouts may change. */
+export function fingerprintOf(account: AccountConfig): string {
+  const { from, folder, rules, filter, flags, internalDate, duplicates, unsafe } = account;
+  const source = from.kind === 'pop3' ? from.kind : from;
+  const decisive = JSON.stringify([source, folder, rules, filter, flags, internalDate, duplicates, unsafe]);
+  return `sha256:${createHash('sha256').update(decisive).digest('hex')}`;
+}
+
+/**
+ * Writes a plan while the dry run makes it, message by message, beside its place; it is put there once it is whole.
+ * Nothing here throws: a disk that is full does not end the dry run.
+ */
+export class PlanWriter {
+  readonly #path: string;
+  #file: number | null = null;
+  #waiting = '';
+  #messages = 0;
+  #trouble: FerryError | null = null;
+
+  constructor(path: string, created: Date) {
+    this.#path = path;
+    this.#try(() => {
+      this.#file = openSync(this.#beside, 'w', 0o600);
+    });
+    const head = { version: 1, kind: 'mailferry-plan', created: created.toISOString() } satisfies Partial<Plan>;
+    this.#write(`${safeJson(head).slice(0, -1)},\n"messages":[`);
+  }
+
+  add(account: string, message: PlannedMessage): void {
+    const { id, occurrence, label, octets, folders } = message;
+    this.#write(`${this.#messages === 0 ? '' : ','}\n${safeJson({ account, id, occurrence, label, octets, folders })}`);
+    this.#messages += 1;
+  }
+
+  /** @param accounts those looked at to their end @returns why there is no plan; null: it is written */
+  finish(accounts: readonly PlannedAccount[], result: RunResult): FerryError | null {
+    this.#write(`\n],\n"accounts":${safeJson(accounts)},\n"result":${safeJson(result)}}\n`);
+    this.#flush();
+    this.#close();
+    if (this.#trouble === null) this.#try(() => renameSync(this.#beside, this.#path));
+    if (this.#trouble !== null) this.discard();
+    return this.#trouble;
+  }
+
+  discard(): void {
+    this.#close();
+    this.#try(() => rmSync(this.#beside, { force: true }));
+  }
+
+  get #beside(): string {
+    return `${this.#path}.tmp`;
+  }
+
+  #write(text: string): void {
+    if (this.#trouble !== null) return;
+    this.#waiting += text;
+    if (this.#waiting.length >= CHUNK) this.#flush();
+  }
+
+  #flush(): void {
+    const octets = Buffer.from(this.#waiting);
+    this.#waiting = '';
+    const file = this.#file;
+    if (file === null) return;
+    this.#try(() => {
+      for (let at = 0; at < octets.length; ) at += writeSync(file, octets, at);
+    });
+  }
+
+  #close(): void {
+    const file = this.#file;
+    this.#file = null;
+    if (file !== null) this.#try(() => closeSync(file));
+  }
+
+  #try(work: () => void): void {
+    try {
+      work();
+    } catch (cause) {
+      const text = `cannot write the plan to ${printable(this.#path)}: ${asFerryError(cause).message}`;
+      this.#trouble ??= new FerryError('REPORT_UNWRITABLE', text, { cause, hint: 'Check the path and free space.' });
+    }
+  }
+}
+
+/** @throws INPUT_UNREADABLE, CONFIG_INVALID where it is no plan of this version */
+export function readPlan(path: string): Plan {
+  let text: string;
+  try {
+    text = readFileSync(path, 'utf8');
+  } catch (cause) {
+    const why = `cannot read the plan ${printable(path)}: ${asFerryError(cause).message}`;
+    throw new FerryError('INPUT_UNREADABLE', why, { cause, hint: HINT });
+  }
+  const parsed = planSchema.safeParse(jsonOf(text));
+  if (parsed.success) return parsed.data;
+  const [issue] = parsed.error.issues;
+  const where = issue === undefined || issue.path.length === 0 ? '' : ` at ${printable(issue.path.join('.'), 100)}`;
+  const why = `${printable(path)} is no plan of this version${where}: ${printable(issue?.message ?? '', 200)}`;
+  throw new FerryError('CONFIG_INVALID', why, { hint: HINT });
+}
+
+function jsonOf(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return null;
+  }
+}

@@ -1,0 +1,73 @@
+import { writeFileSync } from 'node:fs';
+import { asFerryError, FerryError, printable } from '../errors.js';
+import type { Progress } from '../progress/progress.js';
+import { renderReport, reportFormatOf } from '../report/report.js';
+import { safeJson } from '../report/safe-text.js';
+import type { RunResult } from '../run/result.js';
+import { err, errorText, out } from './io.js';
+import type { MigrateFlags } from './program.js';
+import { generator } from './version.js';
+
+/**
+ * Prints and writes the result; what cannot be written does not undo the run.
+ * @param troubles what could not be written during the run
+ * @returns the exit code
+ */
+export async function show(
+  result: RunResult,
+  flags: MigrateFlags,
+  progress: Progress,
+  troubles: readonly FerryError[],
+): Promise<number> {
+  await print(result, flags);
+  const unwritten = [...troubles];
+  if (isPlanName(flags.output) && troubles.length === 0 && flags.quiet !== true && flags.events !== '-') {
+    const plan = printable(flags.output);
+    err(`The plan is in ${plan}; mailferry migrate --plan ${plan} carries out just that.`);
+  }
+  for (const file of [flags.report, isPlanName(flags.output) ? undefined : flags.output]) {
+    if (file === undefined) continue;
+    try {
+      const text = await renderReport(result, reportFormatOf(file) ?? 'text', { generator: generator() });
+      writeFileSync(file, text, { mode: 0o600 });
+    } catch (cause) {
+      unwritten.push(unwritable(`the report to ${printable(file)}`, asFerryError(cause).message));
+    }
+  }
+  const trouble = progress.trouble();
+  if (flags.events !== undefined && flags.events !== '-' && trouble !== null)
+    unwritten.push(unwritable(`events to ${printable(flags.events)}`, printable(trouble.message)));
+  for (const error of unwritten) err(errorText(error));
+  return result.exitCode === 0 && unwritten.length > 0 ? 1 : result.exitCode;
+}
+
+/** -o FILE.json is the plan; every other ending is its report. */
+export function isPlanName(file: string | undefined): file is string {
+  return file !== undefined && reportFormatOf(file) === 'json';
+}
+
+async function print(result: RunResult, flags: MigrateFlags): Promise<void> {
+  if (flags.json === true) {
+    out(safeJson(result));
+    return;
+  }
+  // Standard error is for the events then, which tell all of it.
+  if (flags.events === '-') return;
+  if (flags.quiet !== true) {
+    out(await renderReport(result, 'text', { generator: generator() }));
+    return;
+  }
+  if (result.exitCode === 0) return;
+  for (const { name, error, failed, inDoubt } of result.accounts) {
+    // Overlap under cron is no news: the other run is at work.
+    if (error !== null && error.code !== 'LOCKED') err(`mailferry: ${printable(name)}: ${error.text}\n  ${error.hint}`);
+    else if (failed.length + inDoubt.length > 0)
+      err(
+        `mailferry: ${printable(name)}: refused ${failed.length}, in doubt ${inDoubt.length}; mailferry status lists them`,
+      );
+  }
+}
+
+function unwritable(what: string, why: string): FerryError {
+  return new FerryError('REPORT_UNWRITABLE', `cannot write ${what}: ${why}`);
+}
