@@ -1,3 +1,5 @@
+import { withoutSecrets } from './redaction.js';
+
 /** What an error stops: one message, one mailbox (folder), one account, or the whole run. */
 export type Scope = 'message' | 'mailbox' | 'account' | 'run';
 /** Whether trying again helps: at once (bounded), in a later run, or only after a person changed something. */
@@ -369,16 +371,21 @@ export function asFerryError(thrown: unknown, side?: Side): FerryError {
   return new FerryError('BUG', printable(text), side === undefined ? { cause: thrown } : { side, cause: thrown });
 }
 
+/** Longest access tokens; one that begins before the cut must be recognised whole. */
+const LONGEST_SECRET = 8192;
+
 const UNSAFE = /[\u0000-\u001f\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]/g;
 
 /**
  * Makes text from strangers (server words, subjects, names) safe for terminals, logs and JSON lines: control,
- * bidirectional and zero-width characters become visible \x.. or \u.... escapes, and the length is capped.
+ * bidirectional and zero-width characters become visible \x.. or \u.... escapes, our own secrets are taken out, and the
+ * length is capped.
  */
 export function printable(text: string, max = 500): string {
-  const escaped = text.slice(0, max).replace(UNSAFE, c => {
+  const safe = withoutSecrets(text.slice(0, max + LONGEST_SECRET));
+  const escaped = safe.slice(0, max).replace(UNSAFE, c => {
     const n = c.charCodeAt(0);
     return n < 0x100 ? `\\x${n.toString(16).padStart(2, '0')}` : `\\u${n.toString(16).padStart(4, '0')}`;
   });
-  return text.length > max ? `${escaped}…` : escaped;
+  return safe.length > max ? `${escaped}…` : escaped;
 }

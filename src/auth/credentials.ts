@@ -13,6 +13,9 @@ export interface PasswordSecret {
 
 export interface TokenSecret {
   readonly kind: 'token';
-  /** An OAuth2 access token. refused: the last one was refused by the server, get a new one. */
-  token(refused: boolean, signal: AbortSignal): Promise<string>;
+  /**
+   * An OAuth2 access token. Connections of one account share it: several refused at once need one new token.
+   * @param refused the token the server did not take, so that another one is wanted; null: none was tried
+   */
+  token(refused: string | null, signal: AbortSignal): Promise<string>;
 }

@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import { constants } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import { FerryError, printable, type Side } from '../errors.js';
+import { hide } from '../redaction.js';
 import type { Secret } from './config.js';
 import { currentUser, exposure } from './permissions.js';
 
@@ -33,6 +34,7 @@ export async function resolveSecret(secret: Secret, context: SecretContext, sign
   if (value === '') throw unavailable(context, `${origin(secret)} is empty`);
   // A control character would end the protocol line the secret is sent in.
   if (/[\u0000-\u001f\u007f]/.test(value)) throw unavailable(context, `${origin(secret)} holds a control character`);
+  hide(value);
   return value;
 }
 

@@ -1,4 +1,4 @@
-import type { Credentials, PasswordSecret, TokenSecret } from '../../auth/credentials.js';
+import type { Credentials, PasswordSecret } from '../../auth/credentials.js';
 import { acknowledgeRefusal, assertOneLine, oauthBearer, plain, refusalReason, xoauth2 } from '../../auth/sasl.js';
 import { FerryError } from '../../errors.js';
 import { duration, within } from '../../net/deadline.js';
@@ -24,15 +24,16 @@ export async function openSession(
       withPassword(session, endpoint, credentials, secret),
     );
   }
-  const attempt = (refused: boolean) =>
-    connectAndLogIn(endpoint, pipelining, signal, session =>
-      withToken(session, endpoint, credentials, secret, refused, signal),
-    );
+  const attempt = (token: string) =>
+    connectAndLogIn(endpoint, pipelining, signal, session => withToken(session, endpoint, credentials, token));
+  const token = await secret.token(null, signal);
   try {
-    return await attempt(false);
+    return await attempt(token);
   } catch (error) {
     if (!(error instanceof FerryError) || error.code !== 'LOGIN_REFUSED') throw error;
-    return attempt(true);
+    const replaced = await secret.token(token, signal);
+    if (replaced === token) throw error;
+    return attempt(replaced);
   }
 }
 
@@ -109,9 +110,7 @@ async function withToken(
   session: Pop3Session,
   endpoint: Endpoint,
   { user, authzid }: Credentials,
-  secret: TokenSecret,
-  refused: boolean,
-  signal: AbortSignal,
+  token: string,
 ): Promise<void> {
   const { mechanisms } = session.capabilities;
   // Servers that know XOAUTH2 often announce no mechanism at all before TLS or in old CAPA answers.
@@ -119,7 +118,6 @@ async function withToken(
   if (mechanisms.length > 0 && !mechanisms.includes(mechanism)) {
     throw lacking(endpoint, 'neither XOAUTH2 nor OAUTHBEARER', mechanisms);
   }
-  const token = await secret.token(refused, signal);
   assertOneLine(user, 'user name', endpoint.side);
   assertOneLine(token, 'access token', endpoint.side);
   const message =

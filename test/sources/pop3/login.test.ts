@@ -143,8 +143,8 @@ describe('logging in with a password', () => {
 });
 
 describe('logging in with a token', () => {
-  function tokens(...values: string[]): { secret: Credentials['secret']; asked: boolean[] } {
-    const asked: boolean[] = [];
+  function tokens(...values: string[]): { secret: Credentials['secret']; asked: (string | null)[] } {
+    const asked: (string | null)[] = [];
     return {
       asked,
       secret: {
@@ -207,7 +207,7 @@ describe('logging in with a token', () => {
     await using server = await startPop3({ tokens: ['fresh'], messages: [message(1)] });
     const source = sourceFor(server, { credentials: { secret } });
     await source.open(never);
-    expect(asked).toEqual([false, true]);
+    expect(asked).toEqual([null, 'stale']);
     // The error challenge was answered, as the mechanism demands.
     expect(server.commands.slice(0, 3).at(-1)).toBe('');
     await source.close(false);
@@ -219,7 +219,7 @@ describe('logging in with a token', () => {
     const error = await refusal(server, { credentials: { secret } });
     expect(error).toMatchObject({ code: 'LOGIN_REFUSED', serverText: '[AUTH] token refused (invalid_token)' });
     expect(inspect(error, { depth: 9 })).not.toContain('canary');
-    expect(asked).toEqual([false, true]);
+    expect(asked).toEqual([null, 'canary-one']);
   });
 });
 
