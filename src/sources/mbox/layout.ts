@@ -1,5 +1,5 @@
 import type { Stats } from 'node:fs';
-import { readdir, stat } from 'node:fs/promises';
+import { lstat, readdir, stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { FerryError, printable } from '../../errors.js';
 import { expandGlob, isGlob } from './glob.js';
@@ -127,8 +127,12 @@ class Walk implements Found {
       } else this.#fault(path, `is ${kindOf(facts)}, not a file`);
     } catch (thrown) {
       if (thrown instanceof FerryError) throw thrown;
+      // Node gives such a name with U+FFFD in it, which leads nowhere, and its mail would be left out in silence.
+      if (name.includes('\ufffd') && !(await isThere(path)))
+        this.#fault(path, 'has a name that is not UTF-8: rename it');
       // A link to nothing holds no mail: Thunderbird's lock is one.
-      if ((thrown as NodeJS.ErrnoException).code === 'ENOENT') this.notices.push(`${printable(path)} leads nowhere`);
+      else if ((thrown as NodeJS.ErrnoException).code === 'ENOENT')
+        this.notices.push(`${printable(path)} leads nowhere`);
       else this.#fault(path, reasonOf(thrown));
     }
   }
@@ -175,6 +179,13 @@ class Walk implements Found {
   #fault(path: string, text: string): void {
     this.faults.push({ path, text: `${printable(path)} ${text}` });
   }
+}
+
+function isThere(path: string): Promise<boolean> {
+  return lstat(path).then(
+    () => true,
+    () => false,
+  );
 }
 
 /** A name only Thunderbird writes. */
