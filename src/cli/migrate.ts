@@ -1,7 +1,5 @@
 import { createWriteStream } from 'node:fs';
 import type { Config } from '../config/config.js';
-import { loadConfig } from '../config/load.js';
-import { oneOffConfig } from '../config/one-off.js';
 import { FerryError, printable } from '../errors.js';
 import { openLedger, openLedgerReadOnly } from '../ledger/sqlite-ledger.js';
 import { createProgress, type Progress } from '../progress/progress.js';
@@ -33,7 +31,7 @@ export async function migrateCommand(
   checkReportName(flags.output);
   if (flags.plan !== undefined && what !== 'migrate')
     throw new FerryError('USAGE', 'a plan is carried out by a real run; leave out --plan or --dry-run');
-  const config = configOf(names, flags);
+  const config = await configOf(names, flags);
   const given = flags.plan === undefined ? null : readPlan(flags.plan);
   const accounts = given === null ? chosenAccounts(config, names) : accountsOfPlan(given, config, names);
   const state = stateFile(config, flags.state);
@@ -114,12 +112,17 @@ async function carryOut(
   }
 }
 
-function configOf(names: readonly string[], flags: MigrateFlags): Config {
-  if (flags.from === undefined && flags.to === undefined) return loadConfig(flags.config);
+/** Only what reads the one form is loaded. */
+async function configOf(names: readonly string[], flags: MigrateFlags): Promise<Config> {
+  if (flags.from === undefined && flags.to === undefined) {
+    const { loadConfig } = await import('../config/load.js');
+    return loadConfig(flags.config);
+  }
   if (flags.from === undefined || flags.to === undefined)
     throw new FerryError('USAGE', 'a one-off migration needs both --from and --to');
   if (names.length > 0)
     throw new FerryError('USAGE', 'accounts are named in a configuration; a one-off migration has --from and --to');
+  const { oneOffConfig } = await import('../config/one-off.js');
   return oneOffConfig(
     {
       from: flags.from,

@@ -1,7 +1,7 @@
-import { sql } from 'kysely';
 import type { MessageDigest } from '../message/facts.js';
 import { bug, builder, type Database } from './database.js';
 import { type DeliveryRow, deliveryRecord, deliveryRows } from './delivery-rows.js';
+import { sql } from './kysely.js';
 import type {
   AccountLedger,
   DeliveryOutcome,

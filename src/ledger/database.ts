@@ -1,6 +1,7 @@
 import type Sqlite from 'better-sqlite3';
-import { type Compilable, DummyDriver, Kysely, SqliteAdapter, SqliteIntrospector, SqliteQueryCompiler } from 'kysely';
+import type { Compilable } from 'kysely';
 import { FerryError } from '../errors.js';
+import { DummyDriver, Kysely, SqliteAdapter, SqliteIntrospector, SqliteQueryCompiler } from './kysely.js';
 import type { Tables } from './schema.js';
 import { stateError } from './state-error.js';
 

@@ -1,8 +1,8 @@
-import { sql } from 'kysely';
 import { FerryError, printable } from '../errors.js';
 import { SqliteAccountLedger } from './account-ledger.js';
 import { bug, builder, Database } from './database.js';
 import { failureOf, word } from './delivery-rows.js';
+import { sql } from './kysely.js';
 import type {
   AccountIdentity,
   AccountLedger,

@@ -1,5 +1,11 @@
-import { type EmailAddress, parseAddressHeader } from 'mailparser';
+import { createRequire } from 'node:module';
+import type { EmailAddress } from 'mailparser';
 import type { MessageFacts } from './facts.js';
+
+const require = createRequire(import.meta.url);
+
+/** Loaded by the first message that needs it: it is large, and most runs decode nothing. */
+const mailparser = (): typeof import('mailparser') => require('mailparser');
 
 /** Longest field value decoded; what a person reads, sorts or filters by is far shorter. */
 const MAX_VALUE = 64 * 1024;
@@ -38,7 +44,7 @@ export class DecodedHeader {
     let addresses = this.#addresses.get(name);
     if (addresses === undefined) {
       addresses = (this.#fields.get(name) ?? []).flatMap(value =>
-        flatten(parseAddressHeader(octetsToText(value)).value),
+        flatten(mailparser().parseAddressHeader(octetsToText(value)).value),
       );
       this.#addresses.set(name, addresses);
     }
@@ -55,7 +61,7 @@ export function decodeText(value: string): string {
   if (!text.includes('=?')) return text;
   // As the display name of an address, the place where mailparser decodes encoded words for its callers.
   const quoted = `"${text.replace(/[\\"]/g, '\\$&')}" <a@b>`;
-  return parseAddressHeader(quoted).value[0]?.name ?? text;
+  return mailparser().parseAddressHeader(quoted).value[0]?.name ?? text;
 }
 
 function octetsToText(value: string): string {

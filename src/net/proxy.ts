@@ -1,5 +1,4 @@
 import { isIPv6, type Socket } from 'node:net';
-import { SocksClient } from 'socks';
 import { FerryError, printable } from '../errors.js';
 import { abortReason } from './deadline.js';
 import { bareHost, type Endpoint, errorSide, where } from './endpoint.js';
@@ -60,6 +59,7 @@ export async function openTunnel(socket: Socket, proxy: Proxy, endpoint: Endpoin
 
 async function socksConnect(socket: Socket, proxy: Proxy, endpoint: Endpoint): Promise<void> {
   const login = proxy.login();
+  const { SocksClient } = await import('socks');
   const asked = SocksClient.createConnection({
     proxy: {
       host: proxy.host,

@@ -1,4 +1,5 @@
-import { type CompiledQuery, type SchemaModule, sql } from 'kysely';
+import type { CompiledQuery, SchemaModule } from 'kysely';
+import { sql } from '../kysely.js';
 
 /** The first layout. Never edited once released: a change is a new migration. */
 export function first(schema: SchemaModule): CompiledQuery[] {
