@@ -1,4 +1,4 @@
-import type { RunResult } from '../run/result.js';
+import type { AccountResult, RunResult } from '../run/result.js';
 import { shown } from './safe-text.js';
 import { folderRows, totalsOf } from './summary.js';
 
@@ -19,8 +19,8 @@ const COLUMNS = [
 type Row = Partial<Record<(typeof COLUMNS)[number], string | number | null>>;
 
 /**
- * The report for spreadsheets: RFC 4180, CRLF, one header line, then one row per account, folder, refused, in-doubt and
- * changed message and notice. Nothing in it starts a formula.
+ * The report for spreadsheets: RFC 4180, CRLF, one header line, then one row per account, folder, figure of a dry run,
+ * refused, in-doubt, changed and oddly formed message and notice. Nothing in it starts a formula.
  */
 export function renderCsv(result: RunResult): string {
   const lines = [COLUMNS.join(',')];
@@ -35,8 +35,10 @@ function* rowsOf(result: RunResult): Iterable<Row> {
     const { code, text } = account.error ?? { code: 'OK', text: '' };
     yield { record: 'account', ...common, code, text, messages: totals.listed, octets: totals.bytes };
     for (const row of folderRows(account)) {
-      yield { record: 'folder', ...common, folder: row.folder, messages: row.messages, octets: row.bytes };
+      const code = row.created ? (result.dryRun ? 'TO_BE_CREATED' : 'CREATED') : null;
+      yield { record: 'folder', ...common, folder: row.folder, code, messages: row.messages, octets: row.bytes };
     }
+    for (const row of forecastRows(account)) yield { record: 'forecast', ...common, ...row };
     for (const m of account.failed) {
       yield { record: 'refused', ...common, reference: m.ref, folder: m.mailbox ?? '', code: m.code, text: m.text };
     }
@@ -63,8 +65,31 @@ function* rowsOf(result: RunResult): Iterable<Row> {
         uid_end: m.uid === null ? null : m.uid + 1,
       };
     }
+    for (const m of account.malformed ?? [])
+      yield { record: 'odd-header', ...common, reference: m.ref, code: 'MALFORMED', text: m.text };
     for (const notice of account.notices) yield { record: 'notice', ...common, text: notice };
   }
+}
+
+function forecastRows({ forecast, unknown, foldersToCreate }: AccountResult): Row[] {
+  if (forecast === undefined) return [];
+  const messages = (code: string, n: number | null): Row =>
+    n === null ? { code, text: 'unknown' } : { code, messages: n };
+  return [
+    messages('TOO_LARGE', forecast.tooLarge),
+    messages('WITHOUT_MESSAGE_ID', forecast.withoutMessageId),
+    messages('MALFORMED', forecast.malformed),
+    { code: 'DOUBTFUL_SPLITS', text: String(forecast.doubtfulSplits) },
+    { code: 'FOLDERS_TO_CREATE', text: String(foldersToCreate?.length ?? 0) },
+    forecast.appendLimit === null
+      ? { code: 'APPEND_LIMIT', text: 'unknown' }
+      : { code: 'APPEND_LIMIT', octets: forecast.appendLimit },
+    forecast.quotaLeft === null
+      ? { code: 'QUOTA_LEFT', text: 'unknown' }
+      : { code: 'QUOTA_LEFT', octets: forecast.quotaLeft },
+    { code: 'SECONDS', text: forecast.seconds === null ? 'unknown' : String(forecast.seconds) },
+    ...(unknown ?? []).map(figure => ({ code: 'UNKNOWN', text: figure })),
+  ];
 }
 
 /** What spreadsheets take for the start of a formula, blanks before it allowed; full-width forms count too. */

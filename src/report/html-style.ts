@@ -38,6 +38,9 @@ td { white-space: nowrap; }
 td.text, td.name { white-space: normal; min-width: 10rem; }
 td.text { min-width: 16rem; }
 tbody th { min-width: 12rem; }
+#table-expect thead th { white-space: normal; }
+#table-expect th, #table-expect td { min-width: 6rem; padding-inline: .5rem; }
+#table-expect th.n, #table-expect td.n { min-width: 4.5rem; }
 small { display: block; color: var(--soft); font-size: .85em; font-weight: 400; }
 summary { cursor: pointer; margin: .75rem 0 .25rem; }
 th button { all: unset; cursor: pointer; font-weight: 600; }

@@ -8,7 +8,9 @@ import { STYLE } from './html-style.js';
 import { html, Markup, NOTHING } from './html-text.js';
 import {
   closingLine,
+  type Expectation,
   exitMeaning,
+  expectationsOf,
   folderRows,
   nextSteps,
   totalsOf,
@@ -57,6 +59,7 @@ ${verdict.verification === null ? NOTHING : html`<p>${verdict.verification}</p>`
 </section>
 ${steps.length === 0 ? NOTHING : html`<section aria-labelledby="next"><h2 id="next">Next steps</h2><ul>${steps.map(s => html`<li>${s}</li>`)}</ul></section>`}
 ${accountsSection(result)}
+${expectationsSection(result)}
 ${troubleSection(result)}
 ${yearsSection(result, draw)}
 ${foldersSection(result, draw)}
@@ -165,6 +168,33 @@ function accountError(account: AccountResult): Markup {
   return html`<div class="verdict bad"><p>${account.name}: ${code}${where}</p><p>${text}</p><p>${hint}</p></div>`;
 }
 
+/** Of a dry run: one row an account, one column for each figure any of them has. */
+function expectationsSection(result: RunResult): Markup {
+  const rows = result.accounts
+    .map(account => ({ name: account.name, found: new Map(expectationsOf(account).map(e => [e.what, e])) }))
+    .filter(row => row.found.size > 0);
+  type Row = (typeof rows)[number];
+  const heads = new Map<string, Expectation>();
+  for (const { found } of rows) for (const [what, e] of found) if (!heads.has(what)) heads.set(what, e);
+  if (rows.length === 0) return NOTHING;
+  const columns: Column<Row>[] = [
+    { head: 'Account', cell: r => r.name },
+    ...[...heads.keys()]
+      .sort((a, b) => Number(a === NOT_KNOWN) - Number(b === NOT_KNOWN))
+      .map(what => ({
+        head: `${what.charAt(0).toUpperCase()}${what.slice(1)}`,
+        cell: (r: Row) => r.found.get(what)?.value ?? '',
+        ...(WORDS.has(what) ? { kind: 'name' as const } : { number: (r: Row) => r.found.get(what)?.number ?? null }),
+      })),
+  ];
+  return html`<section aria-labelledby="expect"><h2 id="expect">What to expect</h2>
+${table('table-expect', 'What a run would meet, by account', columns, rows)}</section>`;
+}
+
+/** Figures told in words. */
+const NOT_KNOWN = 'not known';
+const WORDS: ReadonlySet<string> = new Set(['time', 'room', 'too large', NOT_KNOWN]);
+
 interface Trouble {
   readonly kind: string;
   readonly account: string;
@@ -199,6 +229,7 @@ function troubles(account: AccountResult): Trouble[] {
         verdictWords(m.verdict),
       ),
     ),
+    ...(account.malformed ?? []).map(m => of('odd header', m.ref, 'at the source', 'MALFORMED', m.text)),
   ];
 }
 
@@ -215,7 +246,7 @@ function troubleSection(result: RunResult): Markup {
     { head: 'Code', cell: r => r.code },
   ];
   return html`<section aria-labelledby="troubles"><h2 id="troubles">Messages to look at</h2>
-${table('table-troubles', counted(rows.length, 'message') + ' refused, in doubt or changed', columns, rows)}</section>`;
+${table('table-troubles', counted(rows.length, 'message') + ' refused, in doubt, changed or odd', columns, rows)}</section>`;
 }
 
 function chart(caption: string, drawn: Markup): Markup {

@@ -9,6 +9,19 @@ const counts = z.record(z.string(), n);
 const verdict = z.enum(['same', 'sameAfterLineEnds', 'weak', 'differs', 'missing', 'changedSince']);
 const side = z.enum(['from', 'to']);
 
+const forecast = z
+  .looseObject({
+    appendLimit: n.nullable().describe('largest message the destination takes, in octets; null: it does not say'),
+    tooLarge: n.describe('messages beyond that limit; they stand in failed too'),
+    quotaLeft: n.nullable().describe('octets the destination has room for; null: no quota, or it does not say'),
+    withoutMessageId: n.nullable(),
+    malformed: n.nullable().describe('messages with an odd header section'),
+    doubtfulSplits: n.describe('places in mailbox files where it is doubtful whether a message begins'),
+    seconds: z.number().min(0).nullable().describe('at the pace of earlier runs of this account; null: there was none'),
+    paceOfRuns: n.describe('how many earlier runs that rests on'),
+  })
+  .describe('dry run: what was found out beyond the counts; null: not known');
+
 // Loose objects: fields may be added in later versions, and readers must not stumble over them.
 const account = z.looseObject({
   name: z.string(),
@@ -48,6 +61,19 @@ const account = z.looseObject({
   destination: z.string().exactOptional(),
   folderBytes: counts.describe('octets by folder').exactOptional(),
   years: z.record(z.string(), z.looseObject({ messages: n, bytes: n })).exactOptional(),
+  removed: n.describe('removed at the source after their copies had been verified').exactOptional(),
+  unknown: z
+    .array(z.string())
+    .readonly()
+    .describe('dry run: figures that are not known, by path, e.g. "skipped.duplicate"')
+    .exactOptional(),
+  foldersToCreate: z.array(z.string()).readonly().describe('dry run: folders a real run would create').exactOptional(),
+  forecast: forecast.exactOptional(),
+  malformed: z
+    .array(z.looseObject({ ref: z.string(), text: z.string() }))
+    .readonly()
+    .describe('dry run: messages with an odd header section; they are carried all the same')
+    .exactOptional(),
   created: z.array(z.string()).readonly().describe('folders this run created').exactOptional(),
   verdicts: z.partialRecord(verdict, n).describe('messages read back, by verdict').exactOptional(),
   changed: z

@@ -1,6 +1,6 @@
 import { ERRORS, type ErrorCode } from '../errors.js';
 import type { AccountResult, FailedMessage, RunResult } from '../run/result.js';
-import { count, counted } from './figures.js';
+import { count, counted, duration, octets } from './figures.js';
 
 /** Messages of one account or of a whole run, by how they ended. */
 export interface Totals {
@@ -119,7 +119,7 @@ export interface FolderRow {
 
 /** Folders of an account in the order of their names. */
 export function folderRows(account: AccountResult): FolderRow[] {
-  const created = new Set(account.created);
+  const created = new Set([...(account.created ?? []), ...(account.foldersToCreate ?? [])]);
   return Object.entries(account.folders)
     .map(([folder, messages]) => ({
       folder,
@@ -128,6 +128,60 @@ export function folderRows(account: AccountResult): FolderRow[] {
       created: created.has(folder),
     }))
     .sort((a, b) => (a.folder < b.folder ? -1 : a.folder > b.folder ? 1 : 0));
+}
+
+/** A figure of a dry run beyond the counts, in words. */
+export interface Expectation {
+  readonly what: string;
+  readonly value: string;
+  /** To sort by; null: in words only. */
+  readonly number: number | null;
+}
+
+const NOT_KNOWN: ReadonlyMap<string, string> = new Map([
+  ['skipped.duplicate', 'duplicates'],
+  ['adopted', 'mail that is there already'],
+  ['dates', 'dates'],
+  ['folders', 'the folders of some messages'],
+]);
+
+/** What a dry run expects of an account; empty for other runs and where it was broken off. */
+export function expectationsOf(account: AccountResult): Expectation[] {
+  const { forecast, bytes } = account;
+  if (forecast === undefined) return [];
+  const { seconds, paceOfRuns, quotaLeft, tooLarge, appendLimit, doubtfulSplits } = forecast;
+  const number = (what: string, n: number | null, note = ''): Expectation => ({
+    what,
+    value: n === null ? 'unknown' : `${count(n)}${note}`,
+    number: n,
+  });
+  const rows: Expectation[] = [];
+  if (bytes > 0) {
+    const pace = `about ${duration(seconds ?? 0)}, as fast as ${counted(paceOfRuns, 'earlier run')}`;
+    rows.push({ what: 'time', value: seconds === null ? 'no earlier run to judge by' : pace, number: seconds });
+    rows.push({ what: 'room', value: roomOf(account), number: quotaLeft });
+  }
+  const limit = appendLimit === null ? '' : `, at most ${octets(appendLimit)} each`;
+  rows.push(number('too large', tooLarge, limit));
+  rows.push(number('no Message-ID', forecast.withoutMessageId));
+  rows.push(number('odd header', forecast.malformed));
+  if (doubtfulSplits > 0 || account.source?.startsWith('mbox:') === true)
+    rows.push(number('doubtful separators', doubtfulSplits));
+  rows.push(number('folders to create', account.foldersToCreate?.length ?? 0));
+  const unknown = (account.unknown ?? []).flatMap(figure => NOT_KNOWN.get(figure) ?? []);
+  if (unknown.length > 0) rows.push({ what: 'not known', value: unknown.join(', '), number: null });
+  return rows;
+}
+
+function roomOf(account: AccountResult): string {
+  const left = account.forecast?.quotaLeft ?? null;
+  if (left === null) return 'the destination tells no quota';
+  return `${octets(left)} left, ${octets(account.bytes)} needed${lacksRoom(account) ? ': TOO LITTLE' : ''}`;
+}
+
+function lacksRoom({ forecast, bytes }: AccountResult): boolean {
+  const left = forecast?.quotaLeft ?? null;
+  return left !== null && left < bytes;
 }
 
 export interface YearRow {
@@ -168,13 +222,15 @@ export function verdictOf(result: RunResult): Verdict {
 
 function dryVerdict(result: RunResult, totals: Totals): Verdict {
   const broken = result.accounts.filter(a => a.error !== null).length;
-  const headline = `Dry run: nothing was changed. ${counted(totals.copied + totals.adopted, 'message')} would be copied.`;
-  if (broken === 0) return { mood: 'neutral', headline, verification: null };
-  return {
-    mood: 'bad',
-    headline: `${headline} ${counted(broken, 'account')} could not be looked at.`,
-    verification: null,
-  };
+  const short = result.accounts.filter(lacksRoom).length;
+  const headline = [
+    `Dry run: nothing was changed. ${counted(totals.copied + totals.adopted, 'message')} would be copied.`,
+    ...(totals.refused > 0 ? [`${count(totals.refused)} would be refused.`] : []),
+    ...(short > 0 ? [`The destination has too little room for ${counted(short, 'account')}.`] : []),
+    ...(broken > 0 ? [`${counted(broken, 'account')} could not be looked at to the end.`] : []),
+  ].join(' ');
+  const mood = broken > 0 ? 'bad' : short + totals.refused > 0 ? 'attention' : 'neutral';
+  return { mood, headline, verification: null };
 }
 
 function headlineOf(result: RunResult, totals: Totals): Pick<Verdict, 'mood' | 'headline'> {
@@ -266,6 +322,9 @@ export function nextSteps(result: RunResult): string[] {
   const totals = totalsOfRun(result);
   if (totals.inDoubt > 0) steps.add(ERRORS.IN_DOUBT.hint);
   if (totals.left > 0) steps.add(ERRORS.INTERRUPTED.hint);
+  if (result.accounts.some(lacksRoom)) steps.add(ERRORS.QUOTA_EXCEEDED.hint);
+  if (result.accounts.some(a => a.unknown?.some(figure => figure !== 'adopted')))
+    steps.add('mailferry plan --full reads whole messages and tells what is unknown here.');
   if (result.dryRun && totals.copied + totals.adopted > 0) steps.add('Run mailferry migrate to carry this out.');
   steps.delete('');
   return [...steps];

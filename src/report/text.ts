@@ -4,6 +4,7 @@ import { cut, displayWidth, hanging, padEnd, padStart, shown } from './safe-text
 import {
   closingLine,
   exitMeaning,
+  expectationsOf,
   failureGroups,
   folderRows,
   nextSteps,
@@ -49,10 +50,12 @@ function accountBlock(account: AccountResult, dryRun: boolean): string[] {
     lines.push(...wrapped(`${account.error.code}${side}: ${shown(account.error.text)}`, '  ! '));
   }
   lines.push(...figures(account, dryRun));
+  lines.push(...expectations(account));
   lines.push(...folderTable(account, dryRun));
   lines.push(...failures(account));
   lines.push(...doubts(account));
   lines.push(...changes(account));
+  lines.push(...odd(account));
   lines.push(...notices(account));
   return lines;
 }
@@ -86,6 +89,12 @@ function speed(account: AccountResult, dryRun: boolean, took: string): string {
   if (dryRun) return `${octets(account.bytes)} to copy; looking took ${took}`;
   const rate = account.seconds > 0 ? `, ${octets(account.bytes / account.seconds)}/s` : '';
   return `${octets(account.bytes)} in ${took}${rate}`;
+}
+
+function expectations(account: AccountResult): string[] {
+  const rows = expectationsOf(account);
+  if (rows.length === 0) return [];
+  return ['  To expect', ...rows.flatMap(({ what, value }) => wrapped(value, `    ${padEnd(what, 19)}  `))];
 }
 
 function folderTable(account: AccountResult, dryRun: boolean): string[] {
@@ -150,6 +159,16 @@ function changes(account: AccountResult): string[] {
         ),
       ),
     ...rest(changed.length),
+  ];
+}
+
+function odd(account: AccountResult): string[] {
+  const malformed = account.malformed ?? [];
+  if (malformed.length === 0) return [];
+  return [
+    `  Odd header: ${counted(malformed.length, 'message')}`,
+    ...malformed.slice(0, FIRST_MESSAGES).flatMap(m => wrapped(`${shown(m.ref)}: ${shown(m.text)}`, '    - ')),
+    ...rest(malformed.length),
   ];
 }
 

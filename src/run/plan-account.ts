@@ -196,7 +196,8 @@ class Planning {
   #nameUnknown(): void {
     const tally = this.#tally;
     tally.unknown('adopted');
-    if (this.#depth !== 'body') tally.unknown('skipped.duplicate');
+    // Without duplicates: skip there are none.
+    if (this.#depth !== 'body' && this.#run.job.duplicates === 'skip') tally.unknown('skipped.duplicate');
     if (!this.#headersSeen) tally.unknown('dates', 'years', 'forecast.withoutMessageId', 'forecast.malformed');
     if (this.#headersRefused > 0) {
       tally.unknown('folders');

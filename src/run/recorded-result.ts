@@ -1,54 +1,88 @@
-import type { LedgerReader, RunRecord } from '../ledger/ledger.js';
-import type { RunResult } from './result.js';
+import { FerryError } from '../errors.js';
+import type { AccountStatus, DeliveryRecord, LedgerReader, RunRecord } from '../ledger/ledger.js';
+import { keyOf } from './listing.js';
+import type { AccountResult, RunResult } from './result.js';
 import { Tally } from './tally.js';
 
 /**
- * The result of a recorded run: as it was told at its end, or, where the run was killed before that, as far as its
- * deliveries tell. What such a run had listed and not reached is not recorded.
+ * The result of a recorded run: as it was told at its end, or, where the run was killed before that or is still at work,
+ * as far as its deliveries tell. What such a run had listed and not reached is not recorded.
  */
 export function recordedResult(ledger: LedgerReader, record: RunRecord): RunResult {
   if (record.result !== null) {
     const told: RunResult = JSON.parse(record.result);
     return told;
   }
-  const startedAt = new Date(record.startedAt).toISOString();
-  const accounts = ledger.status(null).flatMap(({ name, source, destination }) => {
-    const tally = new Tally();
-    let last = record.startedAt;
-    for (const delivery of ledger.reader(name).deliveries({ run: record.id })) {
-      tally.listed += 1;
-      last = Math.max(last, delivery.at);
-      const { label, mailbox, failure } = delivery;
-      if (delivery.state === 'done') {
-        if (delivery.how === 'adopted') tally.adopted += 1;
-        else {
-          tally.copied += 1;
-          tally.bytes += delivery.size;
-        }
-        tally.delivered(mailbox, delivery.size);
-      } else if (delivery.state === 'refused') {
-        tally.failed.push({
-          ref: label,
-          mailbox,
-          code: failure?.code ?? 'APPEND_REFUSED',
-          text: failure?.text ?? 'refused',
-        });
-      } else if (delivery.state !== 'rolledBack')
-        tally.inDoubt.push({ ref: label, mailbox, uidWindow: [delivery.uidFloor, delivery.uidEnd] });
-    }
-    if (tally.listed === 0) return [];
-    tally.notice(
-      'this run ended before its result was recorded; the figures are what its deliveries tell, counted in deliveries',
-    );
-    return [{ ...tally.result(name, (last - record.startedAt) / 1000), source, destination }];
+  const accounts = ledger.status(null).flatMap(status => {
+    const account = accountOf(ledger, record, status);
+    return account.listed > 0 || status.lastRun?.id === record.id ? [account] : [];
   });
   return {
     version: 1,
     run: record.id,
     dryRun: false,
-    exitCode: record.exitCode ?? 75,
-    startedAt,
-    seconds: Math.max(0, ...accounts.map(a => a.seconds)),
+    exitCode: record.exitCode ?? new FerryError('INTERRUPTED', '').exit,
+    startedAt: new Date(record.startedAt).toISOString(),
+    seconds: Math.max(0, ...accounts.map(account => account.seconds)),
     accounts,
   };
+}
+
+function accountOf(ledger: LedgerReader, record: RunRecord, status: AccountStatus): AccountResult {
+  const { name, source, destination } = status;
+  const reader = ledger.reader(name);
+  const tally = new Tally();
+  tally.error = unfinished(status.running !== null && status.lastRun?.id === record.id);
+  tally.created.push(...reader.createdBy(record.id));
+  let last = record.startedAt;
+  /** Deliveries of messages that have several, which need not follow each other. */
+  const several = new Map<string, DeliveryRecord[]>();
+  for (const delivery of reader.deliveries({ run: record.id })) {
+    if (delivery.state === 'rolledBack') continue;
+    last = Math.max(last, delivery.at);
+    if (delivery.state === 'done') {
+      tally.delivered(delivery.mailbox, delivery.size);
+      if (delivery.how !== 'adopted') tally.bytes += delivery.size;
+      if (delivery.verified !== null) tally.verdict(delivery, delivery.verified, null);
+    }
+    if (delivery.deliveries === 1) {
+      countMessage(tally, delivery, [delivery]);
+      continue;
+    }
+    const key = keyOf(delivery.message);
+    several.set(key, [...(several.get(key) ?? []), delivery]);
+  }
+  for (const deliveries of several.values())
+    if (deliveries[0] !== undefined) countMessage(tally, deliveries[0], deliveries);
+  return { ...tally.result(name, (last - record.startedAt) / 1000), source, destination };
+}
+
+/** One message, by the worst of its deliveries. */
+function countMessage(tally: Tally, first: DeliveryRecord, deliveries: readonly DeliveryRecord[]): void {
+  tally.listed += 1;
+  const open = deliveries.find(({ state }) => state === 'intent' || state === 'inDoubt');
+  const refused = deliveries.find(({ state }) => state === 'refused');
+  if (open !== undefined) {
+    const { label: ref, mailbox, uidFloor, uidEnd } = open;
+    tally.inDoubt.push({ ref, mailbox, uidWindow: [uidFloor, uidEnd] });
+  } else if (refused !== undefined) {
+    const { label: ref, mailbox, failure } = refused;
+    const { code, text } = failure ?? { code: 'APPEND_REFUSED' as const, text: 'refused' };
+    tally.failed.push(mailbox === '' ? { ref, code, text } : { ref, mailbox, code, text });
+  } else {
+    if (deliveries.every(({ how }) => how === 'adopted')) tally.adopted += 1;
+    else tally.copied += 1;
+    tally.ofYear(first.internalDate, first.size);
+  }
+}
+
+function unfinished(running: boolean): FerryError {
+  return running
+    ? new FerryError('INTERRUPTED', 'this run is still at work; the figures are what its deliveries tell so far', {
+        hint: 'Wait for it to end; mailferry status shows it.',
+      })
+    : new FerryError(
+        'INTERRUPTED',
+        'this run ended before its result was recorded; the figures are what its deliveries tell',
+      );
 }

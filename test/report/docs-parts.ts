@@ -1,3 +1,7 @@
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { PlanWriter } from '../../src/cli/plan-file.js';
 import { createProgress } from '../../src/progress/progress.js';
 import { renderReport } from '../../src/report/report.js';
 import { renderStatus } from '../../src/report/status.js';
@@ -56,6 +60,21 @@ function exitTable(): string {
   return `\n${[row('Code', 'Meaning'), row('----', '-'.repeat(width)), ...rows].join('\n')}\n`;
 }
 
+/** The beginning and the end of a plan file. */
+function planSample(): string {
+  const folder = mkdtempSync(join(tmpdir(), 'mailferry-docs-'));
+  const path = join(folder, 'plan.json');
+  const plan = new PlanWriter(path, new Date(Date.UTC(2026, 10, 23, 9, 15, 5)));
+  plan.add('alice', { id: '0000a0f1', occurrence: 1, label: 'UIDL 0000a0f1', octets: 4120, folders: ['Archive/2019'] });
+  plan.add('alice', { id: '0000a0f2', occurrence: 1, label: 'UIDL 0000a0f2', octets: 912, folders: ['Archive/2020'] });
+  const identity = { source: 'pop3://alice@pop.example.org:995', destination: 'imap://alice@imap.example.net' };
+  const trouble = plan.finish([{ name: 'alice', ...identity, fingerprint: 'sha256:5f0c…' }], DRY);
+  if (trouble !== null) throw trouble;
+  const text = readFileSync(path, 'utf8');
+  rmSync(folder, { recursive: true });
+  return text.replace(/("result":\{"version":1,"run":"[^"]*",).*/, '$1 … the report of the dry run … }}');
+}
+
 /** Every part of docs/reports.md that shows output, by the name of its markers. */
 export async function docsParts(): Promise<Readonly<Record<string, string>>> {
   const context = { generator: 'mailferry' };
@@ -81,6 +100,7 @@ export async function docsParts(): Promise<Readonly<Record<string, string>>> {
     ),
     text: block(await renderReport(MIXED, 'text', context)),
     dryRun: block(await renderReport(DRY, 'text', context)),
+    plan: block(planSample(), 'json'),
     csv: block([...csv.split('\r\n').slice(0, 3), '…', ...csv.split('\r\n').slice(16, 18)].join('\n'), 'csv'),
     status: block(renderStatus(STATUS)),
     exits: exitTable(),

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
+import { planJsonSchema } from '../../src/report/plan-schema.js';
 import { runResultJsonSchema } from '../../src/report/run-result-schema.js';
 import { docsParts, fillIn } from './docs-parts.js';
 
@@ -13,6 +14,10 @@ test('docs/reports.md shows what the program prints', async () => {
 
 test('docs/run-result.schema.json is the schema of the JSON report', () => {
   expect(JSON.parse(docs('run-result.schema.json'))).toEqual(runResultJsonSchema());
+});
+
+test('docs/plan.schema.json is the schema of the plan file', () => {
+  expect(JSON.parse(docs('plan.schema.json'))).toEqual(planJsonSchema());
 });
 
 test('docs/reports.md describes every type of event', () => {
