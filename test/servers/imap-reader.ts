@@ -58,8 +58,19 @@ export interface ImapReader {
   close(): Promise<void>;
 }
 
-/** Connects and logs in. */
+/** Connects and logs in. Cyrus now and then drops a fresh connection before it has read a command: then it tries again. */
 export async function openImap(access: ImapAccess): Promise<ImapReader> {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await openOnce(access);
+    } catch (error) {
+      const dropped = ['EPIPE', 'ECONNRESET'].includes((error as NodeJS.ErrnoException).code ?? '');
+      if (!dropped || attempt === 3) throw error;
+    }
+  }
+}
+
+async function openOnce(access: ImapAccess): Promise<ImapReader> {
   const socket =
     access.ca === undefined
       ? connect(access.port, '127.0.0.1')

@@ -57,8 +57,8 @@ export async function startCyrus(options: CyrusOptions = {}): Promise<MailServer
   recover cmd="${bin}/ctl_cyrusdb -C ${imapdConf} -r"
 }
 SERVICES {
-  imap cmd="${bin}/imapd -C ${imapdConf} -U 1" listen="127.0.0.1:${imapPort}" prefork=0 maxchild=100
-  pop3 cmd="${bin}/pop3d -C ${imapdConf} -U 1" listen="127.0.0.1:${pop3Port}" prefork=0 maxchild=100
+  imap cmd="${bin}/imapd -C ${imapdConf}" listen="127.0.0.1:${imapPort}" prefork=0 maxchild=100
+  pop3 cmd="${bin}/pop3d -C ${imapdConf}" listen="127.0.0.1:${pop3Port}" prefork=0 maxchild=100
 }
 EVENTS {
   checkpoint cmd="${bin}/ctl_cyrusdb -C ${imapdConf} -c" period=30
