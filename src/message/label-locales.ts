@@ -21,7 +21,7 @@ export type SystemLabel =
  */
 const NAMES: Readonly<Record<SystemLabel, string>> = {
   inbox: `Inbox|Posteingang|Boîte de réception|Recibidos|Bandeja de entrada|Posta in arrivo|Caixa de entrada|Recebidos|
-    Postvak IN|Odebrane|Skrzynka odbiorcza|Входящие|受信トレイ|Safata d'entrada|Rebuts|Doručená pošta|Inkorg|Inkorgen|
+    Postvak IN|Odebrane|Skrzynka odbiorcza|Входящие|受信トレイ|Safata d'entrada|Rebuts|Doručená pošta|Doručené|Inkorg|Inkorgen|
     Indbakke|Innboks|Postilaatikko|Saapuneet|Gelen Kutusu|Вхідні|收件箱|收件匣|받은편지함|Beérkező levelek`,
   sent: `Sent|Sent Mail|Gesendet|Messages envoyés|Envoyés|Envoyé|Enviados|Enviado|Posta inviata|Inviati|Inviata|Inviato|
     Enviadas|E-mails enviados|Correio enviado|Verzonden|Verzonden berichten|Wysłane|Отправленные|送信済みメール|送信済み|
@@ -37,18 +37,18 @@ const NAMES: Readonly<Record<SystemLabel, string>> = {
     Oznaczone gwiazdką|Z gwiazdką|Помеченные|スター付き|Destacats|S hvězdičkou|Stjärnmärkt|Stjärnmärkta|Stjernemarkeret|
     Stjernemarkerede|Stjernemerket|Tähdelliset|Yıldızlı|Із зірочкою|已加星标|已加星號|별표편지함|Csillagozott`,
   important: `Important|Wichtig|Importants|Importante|Importantes|Importanti|Belangrijk|Ważne|Важное|重要|Důležité|Viktigt|
-    Vigtigt|Viktig|Tärkeä|Tärkeät|Önemli|Важливо|Важливі|重要邮件|重要郵件|중요|Fontos`,
+    Vigtigt|Viktig|Tärkeä|Tärkeät|Önemli|Важливо|Важливі|重要邮件|重要郵件|중요|중요편지함|Fontos`,
   unread: `Unread|Ungelesen|Non lus|Non lu|No leídos|No leído|Sin leer|Non letti|Non letto|Da leggere|Não lidas|Não lidos|
     Não lido|Ongelezen|Nieprzeczytane|Непрочитанные|未読|No llegits|Sense llegir|Nepřečtené|Oläst|Olästa|Ulæst|Ulæste|
-    Ulest|Uleste|Lukemattomat|Lukematon|Okunmamış|Непрочитані|未读|未讀|읽지않음|Olvasatlan`,
+    Ulest|Uleste|Lukemattomat|Lukematon|Okunmamış|Непрочитані|未读|未讀|읽지않음|읽지 않음|Olvasatlan`,
   opened: `Opened|Geöffnet|Ouvert|Ouverts|Abiertos|Abierto|Aperti|Aperto|Aperta|Abertas|Abertos|Aberto|Aberta|Geopend|
     Otwarte|Открытые|Открытое|開封済み|Oberts|Obert|Otevřené|Otevřeno|Öppnad|Öppnade|Åbnet|Åbnede|Åpnet|Avattu|Avatut|
-    Açıldı|Açılmış|Відкриті|已打开|已開啟|읽음|Megnyitott`,
+    Açıldı|Açılmış|Відкриті|已打开|已開啟|읽음|열림|Megnyitott`,
   archived: `Archived|Archiviert|Archivés|Archivé|Messages archivés|Archivados|Archivado|Archiviati|Archiviato|Arquivadas|
     Arquivados|Arquivado|Gearchiveerd|Zarchiwizowane|Архивированные|В архиве|アーカイブ済み|Arxivats|Arxivat|Archivováno|
     Archivované|Arkiverad|Arkiverade|Arkiveret|Arkiverede|Arkivert|Arkistoitu|Arkistoidut|Arşivlendi|Arşivlenmiş|
-    Архівовані|已归档|已封存|보관됨|Archivált`,
-  chat: `Chat|Chats|Чат|Чаты|Czat|チャット`,
+    Архівовані|已归档|已封存|보관됨|보관처리됨|Archivált`,
+  chat: `Chat|Chats|Чат|Чаты|Czat|チャット|채팅`,
   snoozed: 'Snoozed',
   scheduled: 'Scheduled',
   muted: 'Muted',

@@ -53,6 +53,22 @@ describe('the field of an export', () => {
     );
   });
 
+  // As people quote them from exports of theirs, in bug reports of programs that do not know them.
+  it.each([
+    ['Archivés,Envoyé', 'archived sent'],
+    ['Messages envoyés,Ouvert', 'sent opened'],
+    ['Boîte de réception,Non lus', 'inbox unread'],
+    ['Posteingang,Wichtig,Ungelesen,Kategorie: "Neuigkeiten"', 'inbox important unread category'],
+    ['Gearchiveerd,Ongelezen', 'archived unread'],
+    ['Recibidos,Importante,No leídos', 'inbox important unread'],
+    ['Doručené,Důležité,Nepřečtené,Kategorie: Sociální sítě', 'inbox important unread category'],
+    ['Odesláno,Archivováno', 'sent archived'],
+    ['받은편지함,중요편지함', 'inbox important'],
+    ['Inbox,Muted,Opened,Category Personal', 'inbox muted opened category'],
+  ])('%s', (labels, meanings) => {
+    expect(labels.split(',').map(systemLabel)).toEqual(meanings.split(' '));
+  });
+
   it.each([
     'Category Updates',
     'Category promotions',
