@@ -63,8 +63,8 @@ function exchange(socket: Socket, url: URL, options: FetchOptions, endpoint: End
         }),
       );
     const sent = request({
+      // Without an agent: a pooled connection would come from elsewhere.
       createConnection: () => socket,
-      agent: false,
       method: options.method,
       host: endpoint.host,
       path: `${url.pathname}${url.search}`,

@@ -1,5 +1,6 @@
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { asFerryError } from '../errors.js';
+import type { AuthFlags } from './auth.js';
 import { err, errorText } from './io.js';
 import { version } from './version.js';
 
@@ -150,6 +151,8 @@ function buildProgram(done: (exitCode: number) => void): Command {
       done(await forgetCommand(account, flags));
     });
 
+  addAuthCommands(program.command('auth').description('logins by OAuth2, and passwords in the keyring'), done);
+
   const config = program.command('config').description('help with the configuration file');
   config
     .command('sample')
@@ -166,6 +169,45 @@ function buildProgram(done: (exitCode: number) => void): Command {
       done(configCommand('schema'));
     });
   return program;
+}
+
+function addAuthCommands(auth: Command, done: (exitCode: number) => void): void {
+  const side = () => new Option('--side <SIDE>', 'which end of the account').choices(['from', 'to']);
+  configOption(auth.command('login'))
+    .description('log in by OAuth2 and keep the tokens; the account needs oauth: { provider, clientId }')
+    .argument('<ACCOUNT>', 'account of the configuration')
+    .addOption(side())
+    .option('--device', 'by a code entered on any other machine, instead of a browser on this one')
+    .action(async (account: string, flags: AuthFlags) => {
+      const { authLoginCommand } = await import('./auth.js');
+      done(await authLoginCommand(account, flags));
+    });
+  configOption(auth.command('status'))
+    .description('which OAuth2 logins there are; asks no server')
+    .argument('[ACCOUNT...]', 'accounts to show; all if none is named')
+    .addOption(side())
+    .option('--json', 'print JSON')
+    .action(async (accounts: string[], flags: AuthFlags) => {
+      const { authStatusCommand } = await import('./auth.js');
+      done(await authStatusCommand(accounts, flags));
+    });
+  configOption(auth.command('logout'))
+    .description('give the tokens back and remove them here')
+    .argument('<ACCOUNT>', 'account of the configuration')
+    .addOption(side())
+    .action(async (account: string, flags: AuthFlags) => {
+      const { authLogoutCommand } = await import('./auth.js');
+      done(await authLogoutCommand(account, flags));
+    });
+  auth
+    .command('keyring')
+    .description('keep a password in the keyring of this system, for password: { keyring: NAME }')
+    .argument('<NAME>', 'name of the entry')
+    .option('--remove', 'remove it instead')
+    .action(async (name: string, flags: { remove?: boolean }) => {
+      const { authKeyringCommand } = await import('./auth.js');
+      done(await authKeyringCommand(name, flags));
+    });
 }
 
 function configOption(command: Command): Command {
@@ -208,7 +250,7 @@ Two ways to start:
   mailferry migrate --from pop3s://me@old.example --to imaps://me@new.example --folder 'Archive/{year}'
 
 Passwords are never given on the command line: they are asked for, or read from MAILFERRY_FROM_PASSWORD and
-MAILFERRY_TO_PASSWORD, or from where the configuration says (env, file, command).
+MAILFERRY_TO_PASSWORD, or from where the configuration says (env, file, keyring, command).
 
 Exit codes: 0 all done; 1 some messages were refused or are in doubt; 64 usage; 65 not a mailbox; 66 input not readable;
 69 server not reachable; 70 a fault in mailferry; 73 state file not writable; 75 try again later; 76 the server broke the

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import type { Credentials } from '../auth/credentials.js';
+import { renewedToken } from '../auth/renewed-token.js';
 import { BodyStore } from '../body/body-store.js';
 import { ByteBudget } from '../body/byte-budget.js';
 import {
@@ -27,6 +28,7 @@ import { MboxSource } from '../sources/mbox/mbox-source.js';
 import { Pop3Source } from '../sources/pop3/pop3-source.js';
 import type { Source } from '../sources/source.js';
 import { askPassword } from './io.js';
+import { oauthOf } from './oauth.js';
 import type { MigrateFlags } from './program.js';
 
 /** A message beyond this is refused: more octets than any mail server takes, fewer than fill a disk. */
@@ -73,10 +75,10 @@ async function buildJob(
 ): Promise<AccountJob> {
   const bodies = new BodyStore({ budget, directory: tmpdir(), spoolAbove: spoolAbove(config) });
   const { to, from } = account;
-  const source = await buildSource(account, bodies, signal);
+  const source = await buildSource(account, bodies, state, signal);
   const destination = new ImapDestination({
     endpoint: endpointOf(to, 'to'),
-    credentials: await credentialsOf(account.name, to, 'to', signal),
+    credentials: await credentialsOf(account.name, to, 'to', state, signal),
     connections: connectionsOf(config, account),
     profile: profileOf(to.profile),
     compress: to.compress,
@@ -111,13 +113,18 @@ async function buildJob(
   };
 }
 
-async function buildSource(account: AccountConfig, bodies: BodyStore, signal: AbortSignal): Promise<Source> {
+async function buildSource(
+  account: AccountConfig,
+  bodies: BodyStore,
+  state: string,
+  signal: AbortSignal,
+): Promise<Source> {
   const { from } = account;
   switch (from.kind) {
     case 'pop3':
       return new Pop3Source({
         endpoint: endpointOf(from, 'from'),
-        credentials: await credentialsOf(account.name, from, 'from', signal),
+        credentials: await credentialsOf(account.name, from, 'from', state, signal),
         pipelining: from.pipelining,
         bodies,
         maxMessageOctets: MAX_MESSAGE_OCTETS,
@@ -197,13 +204,17 @@ async function credentialsOf(
   account: string,
   server: ServerConfig,
   side: Side,
+  state: string,
   signal: AbortSignal,
 ): Promise<Credentials> {
   const { user, authzid, login } = server;
-  if (login.kind === 'oauth')
-    throw new FerryError('NOT_SUPPORTED_YET', `account ${printable(account)}: oauth is not supported yet`);
+  const acting = authzid === null ? {} : { authzid };
+  if (login.kind === 'oauth') {
+    const { identity, store, client } = await oauthOf(account, server, login, side, state, signal);
+    return { user, ...acting, secret: renewedToken(identity, store, client) };
+  }
   const password = await resolveSecret(login.password, { account, side, prompt: text => askPassword(text) }, signal);
-  return { user, ...(authzid === null ? {} : { authzid }), secret: { kind: 'password', reveal: () => password } };
+  return { user, ...acting, secret: { kind: 'password', reveal: () => password } };
 }
 
 /** Connections of one account: its own limit, and its share of what one host is to see at once. */

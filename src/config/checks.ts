@@ -25,8 +25,7 @@ export function checkFile(merged: Node): Problem[] {
 
 function unsupported(node: Node): Problem[] {
   if (isNotSupportedYet(node.path, node.kind === 'scalar' ? node.value : undefined)) {
-    const value = node.kind === 'scalar' && node.path.endsWith('.keyring') ? '' : shown(node);
-    return [{ ...invalid(node, `${value}not supported yet`), code: 'NOT_SUPPORTED_YET' }];
+    return [{ ...invalid(node, `${shown(node)}not supported yet`), code: 'NOT_SUPPORTED_YET' }];
   }
   const inner = node.kind === 'map' ? [...node.entries.values()] : node.kind === 'list' ? node.items : [];
   return inner.flatMap(unsupported);
@@ -149,7 +148,9 @@ function checkServer(account: MapNode, side: string, protocol: string): Problem[
         : server,
       ['password', 'oauth'],
     ),
-    ...(password?.kind === 'map' ? exactlyOne(password, ['env', 'file', 'command', 'keyring']) : []),
+    ...[password, nodeAt(server, 'oauth', 'clientSecret')].flatMap(secret =>
+      secret?.kind === 'map' ? exactlyOne(secret, ['env', 'file', 'command', 'keyring']) : [],
+    ),
     ...checkPlaintext(server),
     ...checkClientCertificate(entries.get('tls')),
   ];

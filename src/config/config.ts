@@ -74,7 +74,17 @@ export interface ServerConfig {
 
 export type LoginConfig =
   | { readonly kind: 'password'; readonly password: Secret }
-  | { readonly kind: 'oauth'; readonly provider: string; readonly clientId: string };
+  | {
+      readonly kind: 'oauth';
+      /** microsoft, google or the URL of an issuer. */
+      readonly provider: string;
+      readonly clientId: string;
+      readonly clientSecret: Secret | null;
+      /** null: as the provider's mail servers want it. */
+      readonly scope: string | null;
+      /** Where tokens are kept: a private file beside the state file, or the keyring of the system. */
+      readonly tokens: 'file' | 'keyring';
+    };
 
 export interface TlsConfig {
   /** Absolute paths of PEM files. */
@@ -184,6 +194,8 @@ export type Secret =
   | { readonly kind: 'file'; readonly path: string }
   /** Run without a shell in the folder of the configuration file. */
   | { readonly kind: 'command'; readonly argv: readonly string[]; readonly folder: string }
+  /** Entry of the keyring of the operating system. */
+  | { readonly kind: 'keyring'; readonly name: string }
   /** Asked of the person at the terminal. */
   | { readonly kind: 'prompt' };
 

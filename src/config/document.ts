@@ -101,7 +101,7 @@ export function textOf(node: Node | undefined): string | undefined {
 
 /** Whether what is written at or under this path is not to be shown. */
 export function isSecretPath(path: string): boolean {
-  return /(?:^|\.)(?:password|proxy|ping|url)(?:\.|\[|$)/.test(path);
+  return /(?:^|\.)(?:password|clientSecret|proxy|ping|url)(?:\.|\[|$)/.test(path);
 }
 
 class Reader {

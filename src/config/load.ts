@@ -85,13 +85,16 @@ function holdsSecret(node: Node): boolean {
   return some(
     node,
     (key, value) =>
-      (key === 'password' && value.kind === 'scalar' && value.value !== null) ||
+      ((key === 'password' || key === 'clientSecret') && value.kind === 'scalar' && value.value !== null) ||
       (key === 'proxy' && /^[^/]*\/\/[^/@:]*:[^/]*@/.test(textOf(value) ?? '')),
   );
 }
 
 function holdsCommand(node: Node): boolean {
-  return some(node, (key, value) => key === 'password' && nodeAt(value, 'command') !== undefined);
+  return some(
+    node,
+    (key, value) => (key === 'password' || key === 'clientSecret') && nodeAt(value, 'command') !== undefined,
+  );
 }
 
 function some(node: Node, test: (key: string, value: Node) => boolean): boolean {

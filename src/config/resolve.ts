@@ -139,7 +139,11 @@ function resolveServer(
 }
 
 function resolveLogin({ password, oauth }: Pop3 | Imap, folder: string): LoginConfig {
-  if (oauth !== undefined) return { kind: 'oauth', ...oauth };
+  if (oauth !== undefined) {
+    const { provider, clientId, clientSecret, scope, tokens } = oauth;
+    const secret = clientSecret === undefined ? null : resolveSecretKeys(clientSecret, folder);
+    return { kind: 'oauth', provider, clientId, clientSecret: secret, scope: scope ?? null, tokens };
+  }
   if (password === undefined) throw new Error('neither password nor oauth');
   return { kind: 'password', password: resolveSecretKeys(password, folder) };
 }
@@ -149,6 +153,7 @@ function resolveSecretKeys(secret: NonNullable<Pop3['password']>, folder: string
   if (typeof secret === 'string') return { kind: 'plain', reveal: () => secret };
   if (secret.env !== undefined) return { kind: 'env', name: secret.env };
   if (secret.file !== undefined) return { kind: 'file', path: resolvePath(secret.file, folder) };
+  if (secret.keyring !== undefined) return { kind: 'keyring', name: secret.keyring };
   if (typeof secret.command === 'string') return { kind: 'command', argv: ['/bin/sh', '-c', secret.command], folder };
   const [program, ...args] = secret.command ?? [];
   if (program === undefined) throw new Error('secret from nowhere');

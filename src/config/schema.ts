@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { issuerUrl } from '../auth/oauth-provider.js';
 import { parsePin } from '../net/pins.js';
 import { parseDate, parseDuration, parsePercent, parseRate, parseSize } from './units.js';
 
@@ -132,7 +133,7 @@ const port = whole(1, 65535, 'a port');
 const user = text('a user name');
 const file = text('the path of a file');
 
-const SECRET = 'text, { env: NAME }, { file: PATH } or { command: [WORD, …] }';
+const SECRET = 'text, { env: NAME }, { file: PATH }, { keyring: NAME } or { command: [WORD, …] }';
 const secret = z.union(
   [
     z.string().min(1, { error: SECRET }),
@@ -154,9 +155,21 @@ const secret = z.union(
   { error: issue => expectedText(SECRET, issue.input) },
 );
 
+const PROVIDER = 'microsoft, google or the https:// URL of an issuer';
 const oauth = mapping({
-  provider: key(text('microsoft, google or the URL of an issuer'), 'microsoft, google, or the URL of an issuer'),
-  clientId: key(text('a client id'), 'Client id registered with the provider'),
+  provider: key(
+    z
+      .string({ error: PROVIDER })
+      .refine(value => value === 'microsoft' || value === 'google' || issuerUrl(value) !== null, { error: PROVIDER }),
+    PROVIDER,
+  ),
+  clientId: key(text('a client id'), 'Client id you registered with the provider'),
+  clientSecret: key(secret, 'Where the provider gave one with the client id; as for password').optional(),
+  scope: key(text('scopes, parted by blanks'), 'What is asked for, where it differs from the usual').optional(),
+  tokens: key(
+    choice('file', 'keyring'),
+    'file: a private file beside the state file; keyring: the keyring of the operating system',
+  ).default('file'),
 });
 
 const pin = z
@@ -204,12 +217,12 @@ function serverKeys(names: { host: string; port: string; user: string; env: stri
     user: key(user, 'Login name', names.user),
     password: key(
       secret,
-      'Also { file: PATH }, { command: [pass, show, mail] } (no shell), { command: "pass show mail" } (/bin/sh -c), or text (then chmod 600 this file); { keyring: NAME } is not supported yet',
+      'Also { file: PATH }, { keyring: NAME }, { command: [pass, show, mail] } (no shell), { command: "pass show mail" } (/bin/sh -c), or text (then chmod 600 this file)',
       `{ env: ${names.env} }`,
     ).optional(),
     oauth: key(
       oauth,
-      'Instead of password (not supported yet)',
+      'Instead of password, then mailferry auth login; more keys: clientSecret, scope, tokens (file or keyring)',
       '{ provider: microsoft, clientId: 00000000-0000-0000-0000-000000000000 }',
       'off',
     ).optional(),

@@ -1,10 +1,11 @@
 import { spawn } from 'node:child_process';
 import { constants } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
+import { readKeyring } from '../auth/keyring.js';
 import { FerryError, printable, type Side } from '../errors.js';
 import { hide } from '../redaction.js';
 import type { Secret } from './config.js';
-import { currentUser, exposure } from './permissions.js';
+import { currentUser, exposure, shellWord } from './permissions.js';
 
 /** For whom a secret is wanted; errors name both. */
 export interface SecretContext {
@@ -48,6 +49,8 @@ async function obtain(secret: Secret, context: SecretContext, signal: AbortSigna
       return firstLine(await readSecretFile(secret.path, context), secret, context);
     case 'command':
       return firstLine(await outputOf(secret, context, signal), secret, context);
+    case 'keyring':
+      return fromKeyring(secret.name, context);
     case 'prompt':
       if (context.prompt === undefined) throw unavailable(context, 'no terminal to ask for the password');
       return context.prompt(`Password of ${printable(context.account)} (${context.side}): `, signal);
@@ -70,6 +73,18 @@ function fromEnvironment(name: string, context: SecretContext): string {
   const found = known.get(name);
   if (found === undefined) throw unavailable(context, `environment variable ${name} is not set`);
   return found;
+}
+
+async function fromKeyring(name: string, context: SecretContext): Promise<string> {
+  try {
+    const found = await readKeyring(name);
+    if (found !== null) return found;
+  } catch (cause) {
+    if (!(cause instanceof FerryError)) throw cause;
+    throw unavailable(context, cause.message, cause.hint);
+  }
+  const hint = `Put it there: mailferry auth keyring ${shellWord(printable(name))}`;
+  throw unavailable(context, `the keyring has no entry "${printable(name)}"`, hint);
 }
 
 async function readSecretFile(path: string, context: SecretContext): Promise<Buffer> {
@@ -187,6 +202,8 @@ function origin(secret: Secret): string {
       return `the first line of ${printable(secret.path)}`;
     case 'command':
       return 'the first line of what the password command prints';
+    case 'keyring':
+      return `keyring entry "${printable(secret.name)}"`;
     case 'prompt':
       return 'the password typed';
   }
@@ -196,8 +213,11 @@ function where({ account, side }: SecretContext): string {
   return `account ${printable(account)}, side ${side}`;
 }
 
-function unavailable(context: SecretContext, text: string): FerryError {
-  return new FerryError('SECRET_UNAVAILABLE', `${where(context)}: ${text}`, { side: context.side });
+function unavailable(context: SecretContext, text: string, hint?: string): FerryError {
+  return new FerryError('SECRET_UNAVAILABLE', `${where(context)}: ${text}`, {
+    side: context.side,
+    ...(hint === undefined ? {} : { hint }),
+  });
 }
 
 /** "no such file or directory" of Node's "ENOENT: no such file or directory, open '…'". */

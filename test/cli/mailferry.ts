@@ -38,8 +38,8 @@ export interface Finished {
 export interface Running {
   readonly child: ChildProcessWithoutNullStreams;
   readonly finished: Promise<Finished>;
-  /** Resolves once standard error holds the text. */
-  said(text: string): Promise<void>;
+  /** Resolves, with all said so far, once standard error holds the text. */
+  said(text: string): Promise<string>;
 }
 
 export interface Home {
@@ -146,9 +146,9 @@ function launch(cwd: string, args: readonly string[], env: NodeJS.ProcessEnv): R
   // Awaited by most tests; the others must not end the process.
   finished.catch(() => undefined);
   const said = (text: string) =>
-    new Promise<void>((resolve, reject) => {
+    new Promise<string>((resolve, reject) => {
       const look = () => {
-        if (err.includes(text)) resolve();
+        if (err.includes(text)) resolve(err);
       };
       listeners.add(look);
       child.once('close', () => reject(new Error(`it ended without saying "${text}", but:\n${out}${err}`)));

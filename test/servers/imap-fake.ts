@@ -80,6 +80,8 @@ export interface FakeImapOptions {
   readonly capabilities?: readonly string[];
   readonly user?: string;
   readonly password?: string;
+  /** Access tokens AUTHENTICATE XOAUTH2 and OAUTHBEARER take; announce the mechanisms among the capabilities. */
+  readonly tokens?: readonly string[];
   readonly prefix?: string;
   readonly delimiter?: string;
   readonly mailboxes?: readonly string[];
@@ -275,7 +277,7 @@ class Connection {
   #literals: Buffer[] = [];
   #literal: { left: number; parts: Buffer[]; cutAt: number | undefined } | null = null;
   #loggedIn = false;
-  #awaitsPlain: string | null = null;
+  #awaits: ((line: string) => string) | null = null;
   #selected: FakeMailbox | null = null;
   #dead = false;
 
@@ -333,10 +335,10 @@ class Connection {
   }
 
   #line(line: string): void {
-    if (this.#awaitsPlain !== null) {
-      const tag = this.#awaitsPlain;
-      this.#awaitsPlain = null;
-      this.#send(this.#plain(tag, line));
+    if (this.#awaits !== null) {
+      const next = this.#awaits;
+      this.#awaits = null;
+      this.#send(next(line));
       return;
     }
     this.#text += line;
@@ -426,9 +428,7 @@ class Connection {
       case 'LOGIN':
         return this.#login(tag, name, String(args[1]));
       case 'AUTHENTICATE':
-        if (args[1] !== undefined) return this.#plain(tag, String(args[1]));
-        this.#awaitsPlain = tag;
-        return '+ \r\n';
+        return this.#authenticate(tag, name.toUpperCase(), args[1]);
       case 'ID':
         this.#send('* ID ("name" "fake")\r\n');
         return ok;
@@ -487,6 +487,23 @@ class Connection {
     return '';
   }
 
+  #authenticate(tag: string, mechanism: string, initial: Word | undefined): string {
+    const check = (response: string) =>
+      mechanism === 'PLAIN' ? this.#plain(tag, response) : this.#bearer(tag, response);
+    if (initial !== undefined) return check(String(initial));
+    this.#awaits = check;
+    return '+ \r\n';
+  }
+
+  #bearer(tag: string, response: string): string {
+    const { user = 'user', tokens = [] } = this.#shared.options;
+    const text = Buffer.from(response, 'base64').toString();
+    const token = /auth=Bearer ([^\x01]*)\x01/.exec(text)?.[1] ?? '';
+    if (tokens.includes(token) && text.includes(user)) return this.#welcome(tag);
+    this.#awaits = () => `${tag} NO [AUTHENTICATIONFAILED] token refused\r\n`;
+    return `+ ${Buffer.from('{"status":"401","schemes":"bearer"}').toString('base64')}\r\n`;
+  }
+
   #plain(tag: string, response: string): string {
     const [, user = '', password = ''] = Buffer.from(response, 'base64').toString().split('\0');
     return this.#login(tag, user, password);
@@ -497,6 +514,10 @@ class Connection {
     if (refuseLogin !== undefined || user !== expected || password !== secret) {
       return `${tag} NO ${refuseLogin ?? '[AUTHENTICATIONFAILED] wrong user or password'}\r\n`;
     }
+    return this.#welcome(tag);
+  }
+
+  #welcome(tag: string): string {
     this.#loggedIn = true;
     return `${tag} OK [CAPABILITY ${this.#capabilities().join(' ')}] welcome\r\n`;
   }
