@@ -1,5 +1,6 @@
 import { loadConfig } from '../config/load.js';
 import { type FerryError, printable } from '../errors.js';
+import { safeJson } from '../report/safe-text.js';
 import { type AccountCheck, check, type Looked } from '../run/check.js';
 import { overallExit } from '../run/result.js';
 import { chosenAccounts, stateFile } from './accounts.js';
@@ -26,7 +27,7 @@ export async function checkCommand(
     const errors = [...checks.flatMap(({ from, to }) => [from.error, to.error]), ...unprepared.map(u => u.error)];
     if (flags.json === true)
       out(
-        JSON.stringify({
+        safeJson({
           version: 1,
           accounts: [...checks.map(asJson), ...unprepared.map(u => ({ name: u.name, error: plain(u.error) }))],
         }),

@@ -1,6 +1,7 @@
 import { loadConfig } from '../config/load.js';
 import { FerryError, printable } from '../errors.js';
 import { openLedger } from '../ledger/sqlite-ledger.js';
+import { safeJson } from '../report/safe-text.js';
 import { type RollbackResult, rollback } from '../run/rollback.js';
 import { stateFile } from './accounts.js';
 import { confirm, out } from './io.js';
@@ -57,9 +58,7 @@ export async function rollbackCommand(
         lock.release();
       }
     }
-    out(
-      flags.json === true ? JSON.stringify({ version: 1, run, dryRun, accounts: results }) : text(run, dryRun, results),
-    );
+    out(flags.json === true ? safeJson({ version: 1, run, dryRun, accounts: results }) : text(run, dryRun, results));
     return results.some(result => result.altered.length > 0) ? 1 : 0;
   } finally {
     ledger.close();

@@ -104,6 +104,52 @@ describe.skipIf(reason !== null)('from Dovecot to Dovecot', () => {
     },
   );
 
+  it('a dry run has the numbers of the run that follows, and neither server notices it', async () => {
+    const messages = [...corpus(120, 11)].map(({ octets }) => octets);
+    await dovecot.seedPop3('dry-from', messages);
+    const home = scratch();
+    home.configure({
+      accounts: [
+        {
+          name: 'alice',
+          from: pop3({ port: dovecot.pop3Port, user: 'dry-from' }),
+          to: imap({ port: dovecot.imapPort, user: 'dry-to' }),
+          folder: 'Archive/{year|undated}/{month}',
+          rules: [
+            { when: { listId: '*' }, folder: 'Lists/{list}' },
+            { when: { minSize: '60KiB' }, skip: 'big' },
+          ],
+        },
+      ],
+    });
+    const sessions = async () => [
+      ...(await dovecot.log()).matchAll(/pop3\(dry-from\).* top=(\d+)\/\d+, retr=(\d+)\/\d+, del=(\d+)/g),
+    ];
+    expect(accountOf(await home.run('migrate', '--limit', '20', '--json'))).toMatchObject({ copied: 20 });
+    const there = async () =>
+      [...(await readEverything(dovecot.access('dry-to')))].map(([name, mails]) => [name, mails.length]);
+    const before = await there();
+    const dry = accountOf(await home.run('plan', '--json'));
+    const full = accountOf(await home.run('plan', '--full', '--json'));
+    expect(await there()).toEqual(before);
+    await expect.poll(async () => (await sessions()).length).toBe(3);
+    const [, headers] = await sessions();
+    expect(headers?.slice(1).map(Number)).toEqual([messages.length - 20, 0, 0]);
+
+    const real = accountOf(await home.run('migrate', '--json'));
+    for (const figure of ['listed', 'copied', 'skipped', 'folders', 'years', 'dates'] as const) {
+      expect([figure, dry[figure]]).toEqual([figure, real[figure]]);
+      expect([figure, full[figure]]).toEqual([figure, real[figure]]);
+    }
+    expect(full.folderBytes).toEqual(real.folderBytes);
+    expect(dry.foldersToCreate).toEqual([...(real.created ?? [])].sort());
+    expect(real.skipped.filtered).toBeGreaterThan(0);
+    expect(accountOf(await home.run('plan', '--json'))).toMatchObject({
+      copied: 0,
+      skipped: { known: real.copied + 20 },
+    });
+  });
+
   it('what POP3 cannot carry arrives as POP3 serves it: a last line without end gets one', async () => {
     const open = edgeMails().filter(({ tags }) => tags.includes('no final newline'));
     await dovecot.seedPop3(

@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { type ReportFormat, renderReport, reportFormatOf } from '../../src/report/report.js';
 import { runResultSchema } from '../../src/report/run-result-schema.js';
 import type { RunResult } from '../../src/run/result.js';
-import { CLEAN, DRY, HOSTILE_TEXTS, MIXED, resultOf } from './samples.js';
+import { CANARY, CLEAN, DRY, HOSTILE_TEXTS, MIXED, resultOf } from './samples.js';
 
 const FORMATS: readonly ReportFormat[] = ['text', 'json', 'csv', 'html'];
 const ENDINGS = { text: 'txt', json: 'json', csv: 'csv', html: 'html' } as const;
@@ -34,10 +34,6 @@ describe('golden files', () => {
     }
   }
 });
-
-/** What a terminal, a pager or a reader's eye would obey or miss. Line ends are each format's own. */
-const CANARY =
-  /[\u0000-\u0009\u000b\u000c\u000e-\u001f\u007f-\u009f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\u{e0000}-\u{e007f}]|[\ud800-\udfff]/u;
 
 describe('hostile text', () => {
   for (const format of FORMATS) {

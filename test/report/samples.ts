@@ -287,6 +287,10 @@ export const HOSTILE_TEXTS: readonly string[] = [
   '',
 ];
 
+/** What a terminal, a pager or a reader's eye would obey or miss. Line ends are each format's own. */
+export const CANARY =
+  /[\u0000-\u0009\u000b\u000c\u000e-\u001f\u007f-\u009f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\u{e0000}-\u{e007f}]|[\ud800-\udfff]/u;
+
 /** A result with these texts in every place text from outside can reach. */
 export function resultOf(texts: readonly string[]): RunResult {
   const numbered = <T>(map: (text: string, i: number) => T): T[] => texts.map(map);
