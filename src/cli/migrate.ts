@@ -58,7 +58,7 @@ export async function migrateCommand(
       run: runId(Date.now(), Math.random()),
       emit: progress.listener,
       stop,
-      clock: Date.now,
+      clock: steadyClock,
       throttle: config.limits.bandwidth === null ? unlimited : rateLimit(config.limits.bandwidth),
     };
     const fingerprints = new Map(accounts.map(account => [account.name, fingerprintOf(account)]));
@@ -84,6 +84,11 @@ export async function migrateCommand(
   const exitCode = await show(result, flags, progress, troubles);
   if (what === 'migrate') await tellAfter(config, result, exitCode);
   return exitCode;
+}
+
+/** Epoch milliseconds that neither jump nor run backwards while this process lives, whoever sets the clock. */
+function steadyClock(): number {
+  return Math.round(performance.timeOrigin + performance.now());
 }
 
 async function carryOut(

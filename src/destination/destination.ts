@@ -113,6 +113,13 @@ export interface OctetFates {
   readonly longestLine: number | null;
 }
 
+export interface EnsureOptions {
+  /** Default true. */
+  readonly subscribe?: boolean;
+  /** An earlier run was killed while it created this mailbox: one that is there is its work, to be finished. */
+  readonly resumed?: boolean;
+}
+
 /**
  * Where mail goes. Methods reject with FerryError above message scope. ensure(), append() and describe() may be called
  * while others are under way.
@@ -129,7 +136,7 @@ export interface Destination {
    */
   pathOf(folder: FolderPath): string;
   /** Opens the mailbox, creating and subscribing it where it is missing. One call under way per mailbox. @throws MAILBOX_REFUSED */
-  ensure(folder: FolderPath, signal: AbortSignal, options?: { readonly subscribe?: boolean }): Promise<Mailbox>;
+  ensure(folder: FolderPath, signal: AbortSignal, options?: EnsureOptions): Promise<Mailbox>;
   /** Flags of `wanted` this mailbox stores. */
   storable(
     mailbox: Mailbox,

@@ -14,7 +14,7 @@ import type {
   VerifyVerdict,
   Watched,
 } from './ledger.js';
-import { storedKey } from './message-key.js';
+import { idOfStored, storedKey } from './message-key.js';
 import { HOWS, KNOWN, SKIPS, STANDING, STATES, VERDICTS } from './schema.js';
 
 /** Deliveries read at once by an iteration. */
@@ -70,6 +70,20 @@ const SQL = {
   digest: `select count(*) from message m join delivery d on d.message = m.id
     where substr(m.header, 1, 8) = ? and m.header = ? and m.body = ? and m.account = ? and d.mailbox = ?
       and d.state = ${DONE}`,
+  // Of all accounts: they share the mailbox.
+  withoutUid: `select count(*) from message m join delivery d on d.message = m.id
+    where substr(m.header, 1, 8) = ? and m.header = ? and m.body = ? and d.mailbox = ? and d.state = ${DONE}
+      and (d.uid is null or d.uid_validity <> ?)`,
+  taken: `select 1 from delivery where mailbox = ? and uid_validity = ? and uid = ? and state = ${DONE}`,
+  uidLearned: 'update delivery set uid_validity = ?, uid = ? where id = ? and account = ? and state = 2',
+  doneWith: `select key, occurrence from (
+      select m.id, m.key, m.occurrence, ${STANDING} as standing from message m left join delivery d on d.message = m.id
+      where substr(m.header, 1, 8) = ? and m.header = ? and m.body = ? and m.account = ? and m.removed_at is null
+      group by m.id
+    ) where standing = ${KNOWN.indexOf('done')} order by id`,
+  dropAllEnded: 'delete from delivery where message = ? and state in (3, 4)',
+  dropMessage: 'delete from message where id = ?',
+  renamed: `update message set key = ?, occurrence = ?, label = ? where account = ? and key = ? and occurrence = ?`,
 } as const;
 
 /** Compiled once: it runs once a message. */
@@ -101,8 +115,9 @@ export class SqliteAccountLedger implements AccountLedger {
     });
   }
 
-  record(run: string, outcomes: readonly DeliveryOutcome[], intents: readonly Intent[]): void {
-    this.#write(() => {
+  record(run: string, outcomes: readonly DeliveryOutcome[], intents: readonly Intent[]): boolean {
+    return this.#write(() => {
+      if (outcomes.some(outcome => this.#claimsTaken(outcome))) return false;
       const early: DeliveryOutcome[] = [];
       for (const outcome of outcomes) if (!this.#putOutcome(outcome)) early.push(outcome);
       const runId = this.#run(run);
@@ -110,6 +125,7 @@ export class SqliteAccountLedger implements AccountLedger {
       for (const outcome of early) {
         if (!this.#putOutcome(outcome)) throw bug(`outcome ${outcome.outcome.state} without an unsettled intent`);
       }
+      return true;
     });
   }
 
@@ -173,7 +189,7 @@ export class SqliteAccountLedger implements AccountLedger {
         this.#db
           .statement(SQL.digest)
           .pluck()
-          .get(digest.header.subarray(0, 8), digest.header, digest.body, this.#id, id),
+          .get(...octetsOf(digest), this.#id, id),
       );
     });
   }
@@ -184,9 +200,30 @@ export class SqliteAccountLedger implements AccountLedger {
         this.#db
           .statement(SQL.digestAnywhere)
           .pluck()
-          .get(digest.header.subarray(0, 8), digest.header, digest.body, this.#id),
+          .get(...octetsOf(digest), this.#id),
       ),
     );
+  }
+
+  withoutUid(digest: MessageDigest, mailbox: string, uidValidity: number): number {
+    return this.#db.read(() => {
+      const id = this.#mailbox(mailbox);
+      if (id === null) return 0;
+      return Number(
+        this.#db
+          .statement(SQL.withoutUid)
+          .pluck()
+          .get(...octetsOf(digest), id, uidValidity),
+      );
+    });
+  }
+
+  doneWith(digest: MessageDigest): MessageKey[] {
+    const rows = this.#db.read(() => this.#db.statement(SQL.doneWith).all(...octetsOf(digest), this.#id));
+    return (rows as { key: string | Buffer; occurrence: number }[]).map(({ key, occurrence }) => ({
+      id: idOfStored(key),
+      occurrence,
+    }));
   }
 
   watched(): Watched[] {
@@ -263,6 +300,29 @@ export class SqliteAccountLedger implements AccountLedger {
     });
   }
 
+  recordUids(learned: readonly { readonly id: number; readonly uidValidity: number; readonly uid: number }[]): void {
+    this.#write(() => {
+      const put = this.#db.statement(SQL.uidLearned);
+      for (const { id, uidValidity, uid } of learned) {
+        if (put.run(uidValidity, uid, id, this.#id).changes === 0)
+          throw bug(`UID of delivery ${id}, which is not done`);
+      }
+    });
+  }
+
+  rename(former: MessageKey, now: MessageKey, label: string): void {
+    this.#write(() => {
+      const beginning = this.#message(now);
+      if (beginning !== null) {
+        this.#db.statement(SQL.dropAllEnded).run(beginning);
+        this.#db.statement(SQL.dropMessage).run(beginning);
+      }
+      const [, key, occurrence] = this.#key(now);
+      const { changes } = this.#db.statement(SQL.renamed).run(key, occurrence, label, ...this.#key(former));
+      if (changes === 0) throw bug(`a message to be renamed is not recorded (${label})`);
+    });
+  }
+
   recordRollback(ids: readonly number[]): void {
     this.#write(() => {
       for (const id of ids) {
@@ -320,9 +380,9 @@ export class SqliteAccountLedger implements AccountLedger {
     return this.#db.read(() => this.#db.all(query).map(row => row.path));
   }
 
-  #write(work: () => void): void {
+  #write<T>(work: () => T): T {
     try {
-      this.#db.write(work);
+      return this.#db.write(work);
     } catch (thrown) {
       // Ids made in a transaction that was undone are nobody's.
       this.#mailboxes.clear();
@@ -365,6 +425,14 @@ export class SqliteAccountLedger implements AccountLedger {
       );
     // The last guard against sending a message twice: what is done or in doubt cannot be announced again.
     if (changes === 0) throw bug(`intent for a delivery that is done or unsettled (${intent.label})`);
+  }
+
+  /** Whether it says a copy is its own that belongs to another delivery, which may have come first meanwhile. */
+  #claimsTaken({ mailbox, outcome }: DeliveryOutcome): boolean {
+    if (outcome.state !== 'done' || outcome.uid === null) return false;
+    if (outcome.how !== 'found' && outcome.how !== 'adopted') return false;
+    const id = this.#mailbox(mailbox);
+    return id !== null && this.#db.statement(SQL.taken).get(id, outcome.uidValidity, outcome.uid) !== undefined;
   }
 
   /** False: there is no unsettled delivery it could belong to. */
@@ -440,4 +508,9 @@ export class SqliteAccountLedger implements AccountLedger {
     this.#runs.set(name, row.id);
     return row.id;
   }
+}
+
+/** How the index on digests is asked. */
+function octetsOf({ header, body }: MessageDigest): [Buffer, Buffer, Buffer] {
+  return [header.subarray(0, 8), header, body];
 }

@@ -194,6 +194,13 @@ export interface AccountReader {
   deliveredDigest(digest: MessageDigest, mailbox: string): number;
   /** Done deliveries of this message digest into any mailbox. */
   deliveredAnywhere(digest: MessageDigest): number;
+  /**
+   * Done deliveries of these octets into this mailbox, by any account, whose UID under this UIDVALIDITY is not known:
+   * so many copies there belong to them, whichever those are.
+   */
+  withoutUid(digest: MessageDigest, mailbox: string, uidValidity: number): number;
+  /** Messages of these octets that are done and whose removal at the source was never asked for, oldest first. */
+  doneWith(digest: MessageDigest): MessageKey[];
   /** Attempts to look for again, oldest first. */
   watched(): Watched[];
   /** Deliveries of one run or all, in order of recording. Read in pages: recording meanwhile is allowed. */
@@ -213,9 +220,10 @@ export interface AccountLedger extends AccountReader {
   /**
    * One fsynced transaction: outcomes of earlier batches and the intents of the next. Either may be empty. An outcome may
    * belong to an intent of the same call (adopted mail). A refused or rolled back delivery may get a new intent.
+   * @returns false: a copy that was found or is to be adopted became another delivery's meanwhile; nothing is recorded then
    * @throws BUG an intent for what is unsettled or done, an outcome without an unsettled intent; nothing is recorded then
    */
-  record(run: string, outcomes: readonly DeliveryOutcome[], intents: readonly Intent[]): void;
+  record(run: string, outcomes: readonly DeliveryOutcome[], intents: readonly Intent[]): boolean;
   /** Messages that end without a delivery, or without further ones. */
   recordSkips(
     run: string,
@@ -233,10 +241,15 @@ export interface AccountLedger extends AccountReader {
       readonly at: number;
     }[],
   ): void;
+  /** Where the copies of these done deliveries turned out to be. */
+  recordUids(learned: readonly { readonly id: number; readonly uidValidity: number; readonly uid: number }[]): void;
+  /** The source now knows this done message by another id. What was refused or rolled back under that id is forgotten. */
+  rename(former: MessageKey, now: MessageKey, label: string): void;
   /** These done deliveries are gone again; messages skipped as their duplicates are no longer skipped. */
   recordRollback(ids: readonly number[]): void;
   /** Looked at for the last time. */
   endWatches(ids: readonly number[]): void;
+  /** Their removal at the source is asked for. */
   recordRemoved(messages: readonly MessageKey[], at: number): void;
   setCheckpoint(key: string, value: string): void;
   /** Drops all checkpoints whose key begins so. */

@@ -1,4 +1,4 @@
-import type { Mailbox } from '../destination/destination.js';
+import type { Mailbox, StoredMessage } from '../destination/destination.js';
 import type { MessageDigest } from '../message/facts.js';
 import type { AccountRun } from './account-job.js';
 
@@ -35,6 +35,7 @@ export async function adoptable(run: AccountRun, mailbox: Mailbox): Promise<Adop
   if (uidsBySize.size === 0) return none;
 
   const uidsByDigest = new Map<string, number[]>();
+  const reserved = new Set<string>();
   return {
     async take(digests) {
       const look: number[] = [];
@@ -44,12 +45,23 @@ export async function adoptable(run: AccountRun, mailbox: Mailbox): Promise<Adop
       }
       if (look.length > 0) {
         look.sort((a, b) => a - b);
+        const found: StoredMessage[] = [];
         for await (const stored of job.destination.describe(mailbox, look, { digest: true }, stop.now)) {
-          if (stored.digest === undefined) continue;
-          const name = octetsName(stored.digest);
+          found.push(stored);
+        }
+        for (const { uid, digest } of found.sort((a, b) => a.uid - b.uid)) {
+          if (digest === undefined) continue;
+          const name = octetsName(digest);
           const uids = uidsByDigest.get(name);
-          if (uids === undefined) uidsByDigest.set(name, [stored.uid]);
-          else uids.push(stored.uid);
+          if (uids === undefined) uidsByDigest.set(name, [uid]);
+          else uids.push(uid);
+        }
+        // Of equal ones some may be copies this or another account delivered and was not told the UIDs of.
+        const looked = new Map(digests.map(digest => [octetsName(digest), digest]));
+        for (const [name, digest] of looked) {
+          if (reserved.has(name)) continue;
+          reserved.add(name);
+          uidsByDigest.get(name)?.splice(0, account.withoutUid(digest, mailbox.path, mailbox.uidValidity));
         }
       }
       return digests.map(digest => uidsByDigest.get(octetsName(digest))?.shift() ?? null);

@@ -1,5 +1,5 @@
 import { asFerryError } from '../errors.js';
-import type { DeliveryRecord } from '../ledger/ledger.js';
+import type { AccountReader, DeliveryRecord } from '../ledger/ledger.js';
 import type { Ref } from '../sources/source.js';
 import type { AccountRun, RemovePolicy, VerifyPolicy } from './account-job.js';
 import { notice } from './listing.js';
@@ -13,9 +13,18 @@ const REMOVALS_PER_SESSION = 1000;
 /**
  * Looks for copies that a slow server committed after their attempt was given up. Attempts of earlier runs are looked at
  * once, at the start of this one, those of this run at its end and again in the next. A twin is named, never removed.
+ * @param over ids of attempts that need no further look; added to. They are ended once the run has got through: a run
+ * that is killed has told nobody of what it saw.
  */
-export async function lookForTwins(run: AccountRun, tally: Tally, whose: 'earlier' | 'own'): Promise<void> {
-  const watched = run.account.watched().filter(watch => (watch.run === run.run) === (whose === 'own'));
+export async function lookForTwins(
+  run: AccountRun,
+  tally: Tally,
+  whose: 'earlier' | 'own',
+  over: Set<number>,
+): Promise<void> {
+  const watched = run.account
+    .watched()
+    .filter(watch => !over.has(watch.id) && (watch.run === run.run) === (whose === 'own'));
   if (watched.length === 0) return;
   const twins = await findTwins(run, watched);
   for (const { watched: watch, uid } of twins) {
@@ -25,16 +34,28 @@ export async function lookForTwins(run: AccountRun, tally: Tally, whose: 'earlie
     } as const;
     tally.check({ ref: watch.label, ...failure, mailbox: watch.mailbox });
     run.emit({ type: 'failed', account: run.job.name, ref: watch.label, ...failure });
+    over.add(watch.id);
   }
-  run.account.endWatches(whose === 'earlier' ? watched.map(({ id }) => id) : twins.map(twin => twin.watched.id));
+  if (whose === 'earlier') for (const { id } of watched) over.add(id);
 }
 
-/** Reads back what this run stored (and, before anything is removed, what no run has read back yet), in a new session. */
-export async function verifyStored(run: AccountRun, tally: Tally, policy: VerifyPolicy): Promise<void> {
+/**
+ * Reads back what this run stored (and, before anything is removed, what no run has read back yet), in a new session.
+ * @param found deliveries that an earlier run sent and this one found to have arrived
+ */
+export async function verifyStored(
+  run: AccountRun,
+  tally: Tally,
+  policy: VerifyPolicy,
+  found: readonly DeliveryRecord[],
+): Promise<void> {
   const { job, account, emit, stop } = run;
   if (policy.kind === 'off') return;
-  const filter = job.remove.kind === 'never' ? { run: run.run, state: 'done' as const } : { unverified: true };
-  const chosen = chosenDeliveries(account.deliveries(filter), policy);
+  const records =
+    job.remove.kind === 'never'
+      ? concat(account.deliveries({ run: run.run, state: 'done' }), foundNow(account, found))
+      : account.deliveries({ unverified: true });
+  const chosen = chosenDeliveries(records, policy);
   const first = chosen.next();
   if (first.done === true) return;
   emit({ type: 'phase', account: job.name, phase: 'verifying' });
@@ -47,6 +68,16 @@ export async function verifyStored(run: AccountRun, tally: Tally, policy: Verify
 function* prepend<T>(first: T, rest: Iterable<T>): Iterable<T> {
   yield first;
   yield* rest;
+}
+
+function* concat<T>(...parts: readonly Iterable<T>[]): Iterable<T> {
+  for (const part of parts) yield* part;
+}
+
+/** As they are recorded by now. */
+function* foundNow(account: AccountReader, found: readonly DeliveryRecord[]): Iterable<DeliveryRecord> {
+  for (const { id, message } of found)
+    for (const record of account.deliveriesOf(message)) if (record.id === id && record.state === 'done') yield record;
 }
 
 /** Removes at the source what was verified, in short sessions of their own. */
@@ -75,10 +106,12 @@ export async function removeVerified(run: AccountRun, tally: Tally): Promise<voi
     }
     before = due.length;
     const session = due.slice(0, REMOVALS_PER_SESSION);
-    const removed: Ref[] = [];
+    let removed = 0;
+    // Before anything is said to the server: if its answer is lost, these are as good as gone.
+    account.recordRemoved(session, clock());
     try {
       for await (const outcome of job.source.remove(session, stop.now)) {
-        if (outcome.removed) removed.push(outcome.ref);
+        if (outcome.removed) removed += 1;
         else
           notice(
             run,
@@ -90,9 +123,8 @@ export async function removeVerified(run: AccountRun, tally: Tally): Promise<voi
       notice(run, tally, `nothing was removed at the source: ${asFerryError(thrown, 'from').message}`);
       return;
     }
-    account.recordRemoved(removed, clock());
-    tally.removed += removed.length;
-    if (removed.length < session.length || session.length === due.length || stop.graceful.aborted) return;
+    tally.removed += removed;
+    if (removed < session.length || session.length === due.length || stop.graceful.aborted) return;
   }
 }
 

@@ -7,11 +7,12 @@ import { octetsName } from './adopt.js';
 import { lookForTwins, removeVerified, verifyStored } from './aftermath.js';
 import { decide } from './decide.js';
 import { Deliveries } from './deliveries.js';
-import { keyOf, listWork, SOURCE_CHECKPOINT, type Work } from './listing.js';
+import { KeySet } from './key-set.js';
+import { keyOf, listWork, notice, SOURCE_CHECKPOINT, type Work } from './listing.js';
 import { type DeliveryEnd, MessageInHand } from './message-in-hand.js';
 import { interruption, pause, pauseBefore } from './retry.js';
 import { settle } from './settle.js';
-import { cleanStaging } from './staging.js';
+import { cleanStaging, stagingIsLeft } from './staging.js';
 import type { Tally } from './tally.js';
 
 /** A message the server breaks off at is given up, for this run, after so many tries. */
@@ -31,27 +32,43 @@ export class Carrying {
   readonly #underWay = new Set<string>();
   /** Failed or filtered in a way a later run may see differently: their file is read again then. */
   readonly #failedForNow = new Set<string>();
+  /** Deliveries of earlier runs that this one found to have arrived. */
+  readonly #found: DeliveryRecord[] = [];
+  /** Attempts that need not be looked for again. */
+  readonly #lookedFor = new Set<number>();
+  readonly #startedAt: number;
+  /** Keys of the last listing. */
+  #listed = new KeySet();
+  #renamed = 0;
   #carried = 0;
   #ended = 0;
 
   constructor(run: AccountRun, tally: Tally) {
     this.#run = run;
     this.#tally = tally;
+    this.#startedAt = run.clock();
   }
 
   /** @throws FerryError what stopped the account */
   async all(): Promise<void> {
-    const { job, stop } = this.#run;
+    const { job, account, stop } = this.#run;
     for (;;) {
       const before = this.#ended;
       await this.#round();
       const { quitTakesMail } = job.source.features;
-      await verifyStored(this.#run, this.#tally, quitTakesMail ? { kind: 'all' } : job.verify);
+      await verifyStored(this.#run, this.#tally, quitTakesMail ? { kind: 'all' } : job.verify, this.#found);
       // A source that shows more only after QUIT is asked again, until it shows nothing new.
       if (!quitTakesMail || this.#ended === before || this.#limitReached() || !this.#tally.clean) break;
       await job.source.close(true);
       if (stop.graceful.aborted) throw interruption(stop.graceful);
     }
+    if (this.#renamed > 0)
+      notice(
+        this.#run,
+        this.#tally,
+        `${this.#renamed} messages have new ids at the source and were recognised by their octets`,
+      );
+    account.endWatches([...this.#lookedFor]);
     await removeVerified(this.#run, this.#tally);
   }
 
@@ -96,17 +113,18 @@ export class Carrying {
     emit({ type: 'phase', account: job.name, phase: 'listing' });
     const work = await listWork(this.#run, this.#tally);
     for (const ref of work.refs) this.#left.set(keyOf(ref), ref);
+    this.#listed = work.listed;
     return work;
   }
 
   async #pass(): Promise<void> {
     const { job, account, emit, stop } = this.#run;
-    if (this.#left.size === 0 && account.unsettled().length === 0 && account.watched().length === 0) return;
+    if (this.#left.size === 0 && this.#nothingOpen()) return;
     // Both logins are proven before the first message is fetched: no half run.
     await job.source.open(stop.graceful);
     await job.destination.open(stop.graceful);
     await this.#settle(account.unsettled());
-    await lookForTwins(this.#run, this.#tally, 'earlier');
+    await lookForTwins(this.#run, this.#tally, 'earlier', this.#lookedFor);
     const unsettled = new Set(account.unsettled().map(record => keyOf(record.message)));
 
     const suspects = [...this.#left].filter(([key]) => this.#broken.has(key) && !unsettled.has(key));
@@ -131,8 +149,14 @@ export class Carrying {
     await deliveries.drain();
     if (deliveries.trouble !== null) throw deliveries.trouble;
     await this.#settleLast();
-    await lookForTwins(this.#run, this.#tally, 'own');
+    await lookForTwins(this.#run, this.#tally, 'own', this.#lookedFor);
     await cleanStaging(this.#run, this.#tally);
+  }
+
+  /** Nothing is to be done at the destination for what earlier runs began. */
+  #nothingOpen(): boolean {
+    const { account } = this.#run;
+    return account.unsettled().length === 0 && account.watched().length === 0 && !stagingIsLeft(this.#run);
   }
 
   /** The message a source broke off at. One it always breaks off at is given up, so that the others arrive. */
@@ -167,6 +191,7 @@ export class Carrying {
     let handedOver = false;
     try {
       const facts = job.facts(body.chunks(), message.hints);
+      if (this.#isRenamed(ref, facts)) return;
       const decision = decide(job, facts, ref, body.length);
       if (decision.kind === 'filtered') return this.#skip(ref, 'filtered');
       if (decision.kind === 'failed') {
@@ -191,6 +216,25 @@ export class Carrying {
     } finally {
       if (!handedOver) body.dispose();
     }
+  }
+
+  /**
+   * Whether this is a message that was carried under another id, which the source no longer lists: a server that was
+   * moved or rebuilt gives new ids to all it has. Each lost id is found again once, so that two equal messages stay two.
+   */
+  #isRenamed(ref: Ref, facts: MessageFacts): boolean {
+    const { job, account, emit } = this.#run;
+    // Files are known by their octets; and where mail leaves the list by being fetched, a lost id says nothing.
+    const { idsWithoutReading, quitTakesMail } = job.source.features;
+    if (!idsWithoutReading || quitTakesMail || account.known([ref])[0] !== null) return false;
+    const former = account.doneWith(facts.digest).find(key => !this.#listed.has(keyOf(key)));
+    if (former === undefined) return false;
+    account.rename(former, ref, printable(ref.label));
+    this.#tally.known += 1;
+    this.#renamed += 1;
+    emit({ type: 'skipped', account: job.name, ref: printable(ref.label), reason: 'known by another id' });
+    this.#finish(keyOf(ref));
+    return true;
   }
 
   #isDuplicate(facts: MessageFacts, path: string): boolean {
@@ -238,9 +282,10 @@ export class Carrying {
     if (records.length === 0) return;
     const { job, account, emit } = this.#run;
     emit({ type: 'phase', account: job.name, phase: 'settling' });
-    const { found } = await settle(this.#run, records);
+    const { found } = await settle(this.#run, records, record => this.#ageOf(record));
     const stillOpen = new Set(account.unsettled().map(record => keyOf(record.message)));
     for (const record of found) {
+      if (record.run !== this.#run.run) this.#found.push(record);
       emit({
         type: 'delivered',
         account: job.name,
@@ -261,12 +306,19 @@ export class Carrying {
 
   /** Looks again, after the pause that lets a slow server commit. What is absent then is sent in the next pass. */
   async #settleLast(): Promise<void> {
-    const { job, account, clock, stop } = this.#run;
+    const { job, account, stop } = this.#run;
     const records = account.unsettled();
     if (records.length === 0) return;
-    const wait = Math.max(...records.map(record => record.at)) + job.settleAfter - clock();
+    const youngest = records.reduce((least, record) => Math.min(least, this.#ageOf(record)), Number.POSITIVE_INFINITY);
+    const wait = job.settleAfter - youngest;
     if (wait > 0) await pause(wait, stop.graceful);
     await this.#settle(records);
+  }
+
+  /** Milliseconds since an attempt. One from the future was made before the clock was set back: it counts from our start. */
+  #ageOf(record: DeliveryRecord): number {
+    const { run, clock } = this.#run;
+    return clock() - (record.run === run ? record.at : Math.min(record.at, this.#startedAt));
   }
 
   #skip(ref: Ref, as: 'filtered' | 'duplicate'): void {

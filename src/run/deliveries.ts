@@ -5,7 +5,7 @@ import type { DeliveryOutcome, Intent, Outcome } from '../ledger/ledger.js';
 import type { AccountRun } from './account-job.js';
 import { Mailboxes, type OpenMailbox } from './mailboxes.js';
 import type { Delivery } from './message-in-hand.js';
-import { stagingFolder, usesStaging } from './staging.js';
+import { openStaging, usesStaging } from './staging.js';
 import type { Tally } from './tally.js';
 
 /** One fsynced intent covers this many messages where the server takes them one by one. */
@@ -195,23 +195,35 @@ export class Deliveries {
     this.#adopting = looking.catch(() => undefined);
     const uids = await looking;
     if (uids.size === 0) return placed;
-    // Intent and outcome in one transaction: the copy lies below the floor, where settling would not look.
-    for (const [{ item, open }, uid] of uids) {
-      this.#outcomes.push(
-        outcomeOf(open, item, { state: 'done', how: 'adopted', uidValidity: open.mailbox.uidValidity, uid }),
-      );
+    let taken = 0;
+    if (!this.#recordAdopted([...uids])) {
+      for (const [one, uid] of uids)
+        if (!this.#recordAdopted([[one, uid]])) {
+          uids.delete(one);
+          taken += 1;
+        }
     }
-    this.#record([...uids.keys()].map(({ item, open }) => this.#intent(open, item, item.flags, null)));
     for (const { item, open } of uids.keys()) {
       this.#delivered(open, item, 'adopted');
       item.message.end({ kind: 'adopted' });
     }
-    return placed.filter(one => !uids.has(one));
+    const left = placed.filter(one => !uids.has(one));
+    return taken > 0 ? this.#adopt(left) : left;
+  }
+
+  /** Intent and outcome in one transaction: the copy lies below the floor, where settling would not look. False: taken. */
+  #recordAdopted(adopted: readonly (readonly [Placed, number])[]): boolean {
+    const outcomes = adopted.map(([{ item, open }, uid]) =>
+      outcomeOf(open, item, { state: 'done', how: 'adopted', uidValidity: open.mailbox.uidValidity, uid }),
+    );
+    return this.#record(
+      adopted.map(([{ item, open }]) => this.#intent(open, item, item.flags, null)),
+      outcomes,
+    );
   }
 
   #openStaging(): Promise<Mailbox> {
-    const { job, stop } = this.#run;
-    this.#staging ??= job.destination.ensure(stagingFolder(job), stop.now, { subscribe: false }).then(mailbox => {
+    this.#staging ??= openStaging(this.#run).then(mailbox => {
       this.#stagingFloor = mailbox.uidNext;
       return mailbox;
     });
@@ -326,13 +338,16 @@ export class Deliveries {
     };
   }
 
-  /** One transaction: the outcomes waiting and these intents. A failure stops everything before the next APPEND. */
-  #record(intents: readonly Intent[]): void {
-    const outcomes = this.#outcomes;
-    if (outcomes.length === 0 && intents.length === 0) return;
+  /** One transaction: the outcomes waiting, these, and these intents. False: what was to be adopted is taken. A failure stops everything before the next APPEND. */
+  #record(intents: readonly Intent[], adopted: readonly DeliveryOutcome[] = []): boolean {
+    const waiting = this.#outcomes;
+    const outcomes = [...waiting, ...adopted];
+    if (outcomes.length === 0 && intents.length === 0) return true;
     this.#outcomes = [];
     try {
-      this.#run.account.record(this.#run.run, outcomes, intents);
+      const recorded = this.#run.account.record(this.#run.run, outcomes, intents);
+      if (!recorded) this.#outcomes = waiting;
+      return recorded;
     } catch (thrown) {
       this.trouble = asFerryError(thrown);
       throw this.trouble;

@@ -3,6 +3,7 @@ import type { MessageKey } from '../ledger/ledger.js';
 import type { Checkpoint, Listing, Page, Ref, Skipped } from '../sources/source.js';
 import type { AccountLook } from './account-job.js';
 import { wantsSize } from './decide.js';
+import { KeySet } from './key-set.js';
 import type { Tally } from './tally.js';
 
 /** Where checkpoints of a source are kept among others. */
@@ -26,6 +27,8 @@ export interface Work {
   /** Keys of messages with an intent or doubt of an earlier run. */
   readonly unsettled: ReadonlySet<string>;
   readonly units: readonly Unit[];
+  /** Keys of all that was listed by id; empty for files, which are known by their octets. */
+  readonly listed: KeySet;
   /** The source changed while it was listed: what was listed is carried, then this is told. */
   readonly changed: FerryError | null;
 }
@@ -36,6 +39,7 @@ export async function listWork(run: AccountLook, tally: Tally): Promise<Work> {
   const refs: Ref[] = [];
   const unsettled = new Set<string>();
   const units: Unit[] = [];
+  const listed = new KeySet();
   let unitOpen = new Set<string>();
   let unitFiltered = false;
   let octets = 0;
@@ -67,6 +71,7 @@ export async function listWork(run: AccountLook, tally: Tally): Promise<Work> {
     failed.push(...page.failed);
     const known = account.known(page.refs);
     for (const [i, ref] of page.refs.entries()) {
+      if (job.source.features.idsWithoutReading) listed.add(keyOf(ref));
       const state = known[i] ?? null;
       if (state === 'done' || (state === 'refused' && !job.retryFailed)) {
         counts.known += 1;
@@ -104,7 +109,7 @@ export async function listWork(run: AccountLook, tally: Tally): Promise<Work> {
   }
   if (job.filter.newestFirst) refs.reverse();
   emit({ type: 'listed', account: job.name, listed: tally.listed, messages: refs.length, octets, complete: true });
-  return { refs, unsettled, units, changed };
+  return { refs, unsettled, units, listed, changed };
 }
 
 /** A file that grows under the reader gives all it had; only its checkpoint is not to be had. */

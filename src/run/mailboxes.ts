@@ -36,12 +36,18 @@ export class Mailboxes {
 
   async #open(folder: FolderPath): Promise<OpenMailbox> {
     const { job, account, run, emit, stop } = this.#run;
-    const mailbox = await job.destination.ensure(folder, stop.now);
+    // Said beforehand: a run that is killed between CREATE and what follows would leave a folder nobody is shown.
+    const making = `making ${job.destination.pathOf(folder)}\n`;
+    const resumed = account.checkpoint(making) !== undefined;
+    const missing = !job.destination.exists(folder);
+    if (missing) account.setCheckpoint(making, run);
+    const mailbox = await job.destination.ensure(folder, stop.now, { resumed });
     if (mailbox.created) {
       account.recordCreated(run, mailbox.path);
       this.#tally.created.push(mailbox.path);
       emit({ type: 'mailbox-created', account: job.name, mailbox: mailbox.path });
     }
+    if (missing || resumed) account.dropCheckpoints(making);
     return { mailbox, uidFloor: mailbox.uidNext, adoptable: await adoptable(this.#run, mailbox), broken: null };
   }
 }

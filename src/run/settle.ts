@@ -1,5 +1,5 @@
 import type { Mailbox, StoredMessage } from '../destination/destination.js';
-import type { DeliveryOutcome, DeliveryRecord, Watched } from '../ledger/ledger.js';
+import type { AccountReader, DeliveryOutcome, DeliveryRecord, Watched } from '../ledger/ledger.js';
 import type { MessageDigest } from '../message/facts.js';
 import type { AccountRun } from './account-job.js';
 import { octetsName } from './adopt.js';
@@ -32,8 +32,13 @@ interface Sought {
  * Looks, in a session that sees everything committed, for the copies of deliveries whose answer never came. Multisets:
  * k copies settle at most k deliveries, and UIDs that belong to any recorded delivery are nobody else's. Never by
  * SEARCH: servers disagree about it, and Message-IDs come from strangers.
+ * @param ageOf milliseconds since an attempt
  */
-export async function settle(run: AccountRun, records: readonly DeliveryRecord[]): Promise<Settled> {
+export async function settle(
+  run: AccountRun,
+  records: readonly DeliveryRecord[],
+  ageOf: (record: DeliveryRecord) => number,
+): Promise<Settled> {
   const copies = new Map<DeliveryRecord, Copy>();
   for (const [path, group] of groupBy(records, record => record.mailbox)) {
     for (const [record, copy] of await copiesIn(run, path, group)) copies.set(record, copy);
@@ -51,13 +56,13 @@ export async function settle(run: AccountRun, records: readonly DeliveryRecord[]
     if (copy !== undefined) {
       found.push(record);
       outcomes.push({ message, mailbox, outcome: { state: 'done', how: 'found', ...copy } });
-    } else if (run.clock() - record.at >= run.job.settleAfter) {
+    } else if (ageOf(record) >= run.job.settleAfter) {
       absent.push(record);
-      // A late twin of a staged message appears in the staging mailbox only and is removed there.
-      outcomes.push({ message, mailbox, outcome: { state: 'notSent', watch: record.staged === null } });
+      outcomes.push({ message, mailbox, outcome: { state: 'notSent', watch: true } });
     } else open.push(record);
   }
-  if (outcomes.length > 0) run.account.record(run.run, outcomes, []);
+  // Another account that writes to the same mailbox took one of these copies meanwhile: look again.
+  if (outcomes.length > 0 && !run.account.record(run.run, outcomes, [])) return settle(run, records, ageOf);
   return { found, absent, open };
 }
 
@@ -77,8 +82,25 @@ export async function findTwins(run: AccountRun, watched: readonly Watched[]): P
   return twins;
 }
 
-/** Unassigned messages of a mailbox equal to what is sought: by size and octets, then, where none fits, by canonical form. */
-async function copiesIn<S extends Sought>(run: AccountRun, path: string, sought: readonly S[]): Promise<Map<S, Copy>> {
+/** Where the copies of done deliveries are whose UIDs the server never told. */
+export async function findCopies(
+  run: AccountRun,
+  path: string,
+  done: readonly DeliveryRecord[],
+): Promise<Map<DeliveryRecord, Copy>> {
+  return await copiesIn(run, path, done, new Map());
+}
+
+/**
+ * Unassigned messages of a mailbox equal to what is sought: by size and octets, then, where none fits, by canonical form.
+ * Copies that must belong to done deliveries without a UID are left to them.
+ */
+async function copiesIn<S extends Sought>(
+  run: AccountRun,
+  path: string,
+  sought: readonly S[],
+  reserved?: Map<string, Reserved>,
+): Promise<Map<S, Copy>> {
   const { job, account, stop } = run;
   const copies = new Map<S, Copy>();
   const folder = { parts: path.split('/') };
@@ -86,9 +108,10 @@ async function copiesIn<S extends Sought>(run: AccountRun, path: string, sought:
   const mailbox = await job.destination.ensure(folder, stop.now);
   const { uidValidity } = mailbox;
   const assigned = account.assignedUids(path, uidValidity);
+  const others = reserved ?? reservedFor(account, path, uidValidity, sought);
   // A re-created mailbox voids the windows; then every message in it is a candidate.
   const floorOf = (one: S) => (one.uidValidity === uidValidity ? one.uidFloor : 1);
-  const floor = Math.min(...sought.map(floorOf));
+  const floor = others.size > 0 ? 1 : Math.min(...sought.map(floorOf));
   const candidates: StoredMessage[] = [];
   for await (const stored of job.destination.describe(
     mailbox,
@@ -98,19 +121,39 @@ async function copiesIn<S extends Sought>(run: AccountRun, path: string, sought:
   )) {
     if (!assigned.has(stored.uid)) candidates.push(stored);
   }
-  const matching = new Matching(sought, floorOf);
+  const matching = new Matching(sought, floorOf, others);
   const sizes = new Set(sought.map(one => one.digest.size));
   const fitting = candidates.filter(({ size }) => sizes.has(size));
   for (const [one, uid] of matching.match(await digestsOf(run, mailbox, fitting), octetsName))
     copies.set(one, { uidValidity, uid });
   if (matching.left > 0) {
     // Some servers change octets on the way in; there no size fits, and the canonical form decides.
-    const taken = new Set([...copies.values()].map(copy => copy.uid));
-    const rest = candidates.filter(({ uid }) => !taken.has(uid));
+    const rest = candidates.filter(({ uid }) => !matching.taken.has(uid));
     for (const [one, uid] of matching.match(await digestsOf(run, mailbox, rest), canonicalName))
       copies.set(one, { uidValidity, uid });
   }
   return copies;
+}
+
+/** Copies in a mailbox that belong to done deliveries whose UIDs there are not known, by octets. */
+interface Reserved {
+  readonly digest: MessageDigest;
+  left: number;
+}
+
+function reservedFor(
+  account: AccountReader,
+  path: string,
+  uidValidity: number,
+  sought: readonly Sought[],
+): Map<string, Reserved> {
+  const reserved = new Map<string, Reserved>();
+  for (const { digest } of sought) {
+    if (reserved.has(octetsName(digest))) continue;
+    const left = account.withoutUid(digest, path, uidValidity);
+    if (left > 0) reserved.set(octetsName(digest), { digest, left });
+  }
+  return reserved;
 }
 
 /** Finishes what reached the staging mailbox: one copy of each is moved on, whichever of its twins. */
@@ -127,7 +170,7 @@ async function moveStaged(run: AccountRun, records: readonly DeliveryRecord[]): 
     stop.now,
   ))
     all.push(stored);
-  const matching = new Matching(records, () => 1);
+  const matching = new Matching(records, () => 1, new Map());
   const arrived = [...matching.match(all, octetsName), ...matching.match(all, canonicalName)];
   for (const [path, group] of groupBy(arrived, ([record]) => record.mailbox)) {
     const to = await job.destination.ensure({ parts: path.split('/') }, stop.now);
@@ -139,13 +182,16 @@ async function moveStaged(run: AccountRun, records: readonly DeliveryRecord[]): 
 
 /** Pairs stored messages with what is sought, each of both once. */
 class Matching<S extends Sought> {
+  /** UIDs that are somebody's by now. */
+  readonly taken = new Set<number>();
   readonly #waiting: Set<S>;
-  readonly #taken = new Set<number>();
   readonly #floorOf: (one: S) => number;
+  readonly #reserved: readonly Reserved[];
 
-  constructor(sought: readonly S[], floorOf: (one: S) => number) {
+  constructor(sought: readonly S[], floorOf: (one: S) => number, reserved: ReadonlyMap<string, Reserved>) {
     this.#waiting = new Set(sought);
     this.#floorOf = floorOf;
+    this.#reserved = [...reserved.values()];
   }
 
   get left(): number {
@@ -154,16 +200,25 @@ class Matching<S extends Sought> {
 
   match(stored: readonly StoredMessage[], nameOf: (digest: MessageDigest) => string): [S, number][] {
     const byName = groupBy([...this.#waiting], one => nameOf(one.digest));
+    const reserved = groupBy(this.#reserved, ({ digest }) => nameOf(digest));
     const pairs: [S, number][] = [];
-    for (const { uid, digest } of stored) {
-      if (digest === undefined || this.#taken.has(uid)) continue;
-      const group = byName.get(nameOf(digest)) ?? [];
+    // Upwards: each window takes the lowest UID it can, and leaves the higher ones to windows that begin later.
+    for (const { uid, digest } of stored.toSorted((a, b) => a.uid - b.uid)) {
+      if (digest === undefined || this.taken.has(uid)) continue;
+      const name = nameOf(digest);
+      const other = reserved.get(name)?.find(({ left }) => left > 0);
+      if (other !== undefined) {
+        other.left -= 1;
+        this.taken.add(uid);
+        continue;
+      }
+      const group = byName.get(name) ?? [];
       const at = group.findIndex(one => uid >= this.#floorOf(one));
       const one = group[at];
       if (one === undefined) continue;
       group.splice(at, 1);
       this.#waiting.delete(one);
-      this.#taken.add(uid);
+      this.taken.add(uid);
       pairs.push([one, uid]);
     }
     return pairs;

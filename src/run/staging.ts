@@ -11,11 +11,24 @@ export function usesStaging({ exactlyOnce, destination: { features } }: AccountJ
 }
 
 /** Each account has its own, so that what is found there is of this account, under its lock. */
-export function stagingFolder(job: AccountJob): FolderPath {
+function stagingFolder(job: AccountJob): FolderPath {
   const tag = createHash('sha256').update(job.name).digest('hex').slice(0, 8);
   const parts = [...job.staging.parts];
   const last = parts.pop() ?? 'mailferry-staging';
   return { parts: [...parts, `${last}-${tag}`] };
+}
+
+const STAGING_CHECKPOINT = 'staging';
+
+/** Whether a run made the staging mailbox and none has removed it yet. */
+export function stagingIsLeft({ account }: AccountRun): boolean {
+  return account.checkpoint(STAGING_CHECKPOINT) !== undefined;
+}
+
+/** The staging mailbox, made where it is missing. Remembered first, so that a later run removes what a killed one made. */
+export function openStaging({ job, account, run, stop }: AccountRun): Promise<Mailbox> {
+  account.setCheckpoint(STAGING_CHECKPOINT, run);
+  return job.destination.ensure(stagingFolder(job), stop.now, { subscribe: false });
 }
 
 /** The staging mailbox if it is there. */
@@ -34,7 +47,10 @@ export async function cleanStaging(run: AccountRun, tally: Tally): Promise<void>
   const { job, account, stop } = run;
   if (!job.destination.features.uidPlus || account.unsettled().some(record => record.staged !== null)) return;
   const staging = await existingStaging(run);
-  if (staging === null) return;
+  if (staging === null) {
+    account.dropCheckpoints(STAGING_CHECKPOINT);
+    return;
+  }
   const twins: number[] = [];
   let others = 0;
   if (staging.messages > 0) {
@@ -51,5 +67,5 @@ export async function cleanStaging(run: AccountRun, tally: Tally): Promise<void>
   if (twins.length > 0) await job.destination.expunge(staging, twins, stop.now);
   if (others > 0)
     notice(run, tally, `${staging.path} holds ${others} messages that are nowhere recorded; they were left there`);
-  else await job.destination.removeIfEmpty(staging, stop.now);
+  else if (await job.destination.removeIfEmpty(staging, stop.now)) account.dropCheckpoints(STAGING_CHECKPOINT);
 }

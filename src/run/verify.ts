@@ -3,6 +3,7 @@ import { FerryError, type MessageFailure } from '../errors.js';
 import type { DeliveryRecord, VerifyVerdict } from '../ledger/ledger.js';
 import type { MessageDigest } from '../message/facts.js';
 import type { AccountRun, VerifyPolicy } from './account-job.js';
+import { findCopies } from './settle.js';
 import type { Tally } from './tally.js';
 
 /** UIDs asked for in one go; bounds what is held while the answers stream in. */
@@ -31,14 +32,13 @@ export async function verify(run: AccountRun, tally: Tally, chosen: Iterable<Del
 async function verifyGroup(run: AccountRun, tally: Tally, records: readonly DeliveryRecord[]): Promise<void> {
   const { job, account, emit, clock, stop } = run;
   const mailbox = await open(run, records[0]);
-  const stored = mailbox === null ? new Map<number, StoredMessage>() : await read(run, mailbox, records);
-  const verdicts = records.map(record => ({
-    record,
-    verdict: verdictOf(run, record, record.uid === null ? undefined : stored.get(record.uid)),
-  }));
+  const uids = mailbox === null ? new Map<DeliveryRecord, number>() : await uidsOf(run, mailbox, records);
+  const stored = mailbox === null ? new Map<number, StoredMessage>() : await read(run, mailbox, [...uids.values()]);
+  const seenOf = (record: DeliveryRecord) => stored.get(uids.get(record) ?? 0);
+  const verdicts = records.map(record => ({ record, verdict: verdictOf(run, record, seenOf(record)) }));
   account.recordVerdicts(verdicts.map(({ record, verdict }) => ({ id: record.id, verdict, at: clock() })));
   for (const { record, verdict } of verdicts) {
-    const seen = record.uid === null ? undefined : stored.get(record.uid);
+    const seen = seenOf(record);
     tally.verdict(record, verdict, failureOf(record, verdict, seen));
     if (verdict === 'weak')
       tally.notice(`the server rewrote messages in ${record.mailbox}: same fields and body, other octets`);
@@ -69,17 +69,31 @@ async function open(run: AccountRun, record: DeliveryRecord | undefined): Promis
   return mailbox.uidValidity === record.uidValidity ? mailbox : null;
 }
 
-async function read(
+/** Where the copies are. A server without UIDPLUS never told: there they are looked for, and remembered. */
+async function uidsOf(
   run: AccountRun,
   mailbox: Mailbox,
   records: readonly DeliveryRecord[],
-): Promise<Map<number, StoredMessage>> {
-  const uids = records.flatMap(record => (record.uid === null ? [] : [record.uid])).sort((a, b) => a - b);
+): Promise<Map<DeliveryRecord, number>> {
+  const uids = new Map(records.flatMap(record => (record.uid === null ? [] : [[record, record.uid] as const])));
+  const untold = records.filter(record => record.uid === null);
+  if (untold.length === 0) return uids;
+  const learned: { id: number; uidValidity: number; uid: number }[] = [];
+  for (const [record, { uidValidity, uid }] of await findCopies(run, mailbox.path, untold)) {
+    if (uid === null) continue;
+    uids.set(record, uid);
+    learned.push({ id: record.id, uidValidity, uid });
+  }
+  run.account.recordUids(learned);
+  return uids;
+}
+
+async function read(run: AccountRun, mailbox: Mailbox, uids: readonly number[]): Promise<Map<number, StoredMessage>> {
   const stored = new Map<number, StoredMessage>();
   if (uids.length === 0) return stored;
   for await (const message of run.job.destination.describe(
     mailbox,
-    uids,
+    uids.toSorted((a, b) => a - b),
     { digest: true, internalDate: true },
     run.stop.now,
   ))

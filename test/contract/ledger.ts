@@ -557,4 +557,69 @@ export function ledgerContract(open: () => Ledger): void {
       { numRuns: 60 },
     );
   });
+
+  describe('a copy', () => {
+    const found = (id: string, uid: number, mailbox?: string) =>
+      outcome(id, { state: 'done', how: 'found', uidValidity: 7, uid }, mailbox);
+
+    it('that was found belongs to one delivery: a second claim records nothing of its call', () => {
+      deliver('a', 11);
+      account.record('r1', [], [intent('b'), intent('c')]);
+      expect(account.record('r1', [found('b', 11), outcome('c', stored(12))], [intent('d')])).toBe(false);
+      expect(['b', 'c', 'd'].map(known)).toEqual(['unsettled', 'unsettled', null]);
+      expect(account.record('r1', [found('b', 12)], [])).toBe(true);
+    });
+
+    it('is claimed across accounts that share the mailbox, and not across mailboxes', () => {
+      const bob = ledger.account('bob', { ...IDENTITY, source: 'mbox:/b' });
+      deliver('a', 11);
+      bob.record('r1', [], [intent('x'), intent('y', { mailbox: 'Other' })]);
+      expect(bob.record('r1', [found('x', 11)], [])).toBe(false);
+      expect(bob.record('r1', [found('y', 11, 'Other')], [])).toBe(true);
+    });
+
+    it('whose UID was never told is counted by octets, over all accounts, until the UID is learned', () => {
+      const bob = ledger.account('bob', { ...IDENTITY, source: 'mbox:/b' });
+      deliver('a', null);
+      bob.record('r1', [], [intent('b', { digest: digestOf('a') })]);
+      bob.record('r1', [outcome('b', stored(null))], []);
+      deliver('c', 12);
+      expect(account.withoutUid(digestOf('a'), 'Archive/2019', 7)).toBe(2);
+      expect(account.withoutUid(digestOf('c'), 'Archive/2019', 7)).toBe(0);
+      expect(account.withoutUid(digestOf('c'), 'Archive/2019', 8)).toBe(1);
+      expect(account.withoutUid(digestOf('a'), 'Elsewhere', 7)).toBe(0);
+      account.recordUids([{ id: only('a').id, uidValidity: 7, uid: 30 }]);
+      expect(only('a')).toMatchObject({ uid: 30, state: 'done' });
+      expect(account.withoutUid(digestOf('a'), 'Archive/2019', 7)).toBe(1);
+      expect(account.assignedUids('Archive/2019', 7)).toEqual(new Set([12, 30]));
+    });
+  });
+
+  describe('rename', () => {
+    it('gives a done message the id the source has for it now, with all that is known of it', () => {
+      deliver('old', 11);
+      const { id } = only('old');
+      account.rename(key('old'), key('new', 2), 'UIDL new');
+      expect(account.known([key('old'), key('new', 2)])).toEqual([null, 'done']);
+      expect(account.deliveriesOf(key('new', 2))).toMatchObject([{ id, uid: 11, label: 'UIDL new' }]);
+    });
+
+    it('forgets what was refused under the new id', () => {
+      deliver('old', 11);
+      account.record('r1', [], [intent('new')]);
+      account.record('r1', [outcome('new', REFUSED)], []);
+      account.rename(key('old'), key('new'), 'UIDL new');
+      expect(only('new')).toMatchObject({ state: 'done', uid: 11 });
+    });
+  });
+
+  it('doneWith finds messages that are done by their octets, oldest first, but none whose removal was asked for', () => {
+    const same = { digest: digestOf('same') };
+    for (const [i, id] of ['one', 'two', 'removed'].entries()) deliver(id, 11 + i, same);
+    account.recordRemoved([key('removed')], 5000);
+    account.record('r1', [], [intent('open', same)]);
+    deliver('other', 20);
+    expect(account.doneWith(digestOf('same'))).toEqual([key('one'), key('two')]);
+    expect(account.doneWith(digestOf('nothing'))).toEqual([]);
+  });
 }

@@ -21,7 +21,7 @@ export function childProcesses(): (args: readonly string[], how?: Start) => Chil
   const ledger = readdirSync(join(ROOT, 'src/ledger'), { recursive: true, encoding: 'utf8' })
     .filter(name => name.endsWith('.ts'))
     .map(name => join('src/ledger', name));
-  for (const file of [...ledger, 'src/errors.ts', 'test/ledger/child.ts']) {
+  for (const file of [...ledger, 'src/errors.ts', 'src/redaction.ts', 'test/ledger/child.ts']) {
     const { outputText } = ts.transpileModule(readFileSync(join(ROOT, file), 'utf8'), {
       compilerOptions: { module: ts.ModuleKind.ESNext, target: ts.ScriptTarget.ES2022, verbatimModuleSyntax: true },
     });

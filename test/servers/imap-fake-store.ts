@@ -28,7 +28,7 @@ export class FakeMailbox {
 
   add(message: Omit<FakeMessage, 'uid'>): number {
     const uid = this.uidNext++;
-    this.messages.push({ uid, ...message });
+    this.messages.push({ ...message, uid });
     return uid;
   }
 

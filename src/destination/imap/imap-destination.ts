@@ -10,6 +10,7 @@ import type {
   Destination,
   DestinationFacts,
   DestinationFeatures,
+  EnsureOptions,
   FolderPath,
   Mailbox,
   Move,
@@ -144,13 +145,11 @@ export class ImapDestination implements Destination {
     return mailboxName(folder, this.#open.rules).path;
   }
 
-  ensure(folder: FolderPath, signal: AbortSignal, options: { readonly subscribe?: boolean } = {}): Promise<Mailbox> {
+  ensure(folder: FolderPath, signal: AbortSignal, options: EnsureOptions = {}): Promise<Mailbox> {
     const name = mailboxName(folder, this.#open.rules);
     const under = this.#ensuring.get(name.path);
     if (under !== undefined) return under;
-    const ensured = this.#ensure(folder, name, options.subscribe ?? true, signal).finally(() =>
-      this.#ensuring.delete(name.path),
-    );
+    const ensured = this.#ensure(folder, name, options, signal).finally(() => this.#ensuring.delete(name.path));
     this.#ensuring.set(name.path, ensured);
     return ensured;
   }
@@ -282,7 +281,12 @@ export class ImapDestination implements Destination {
     });
   }
 
-  async #ensure(folder: FolderPath, name: MailboxName, subscribe: boolean, signal: AbortSignal): Promise<Mailbox> {
+  async #ensure(
+    folder: FolderPath,
+    name: MailboxName,
+    { subscribe = true, resumed = false }: EnsureOptions,
+    signal: AbortSignal,
+  ): Promise<Mailbox> {
     let existing = this.#existing.get(name.path);
     let created = false;
     if (existing === undefined) {
@@ -291,6 +295,9 @@ export class ImapDestination implements Destination {
       // CREATE subscribes; a mailbox of ours is no business of the user's.
       if (created && !subscribe) await this.#control.unsubscribe(name.unicode, signal);
       existing = name;
+    } else if (resumed) {
+      created = true;
+      if (subscribe) await this.#control.subscribe(existing.unicode, signal);
     }
     let opened = await this.#control.openMailbox(existing.unicode, signal).catch(asFerryError);
     if (created && (opened instanceof FerryError || !opened.listed)) {
