@@ -122,7 +122,7 @@ export class Deliveries {
     // What is still to be ended if something throws.
     let waiting: readonly Delivery[] = batch.items;
     try {
-      if (this.trouble !== null) throw this.trouble;
+      this.#stopAtTrouble();
       const { placed, refused } = await this.#place(batch.items);
       waiting = placed.map(({ item }) => item);
       for (const { item, failure } of refused) item.message.end({ kind: 'refused', failure, path: item.path });
@@ -132,7 +132,7 @@ export class Deliveries {
       await this.#run.throttle.take(batch.octets, this.#run.stop.graceful);
       const staging = this.#staged ? await this.#openStaging() : null;
       // Checked again: another batch may have met trouble while this one waited, and after it nothing may be sent.
-      if (this.trouble !== null) throw this.trouble;
+      this.#stopAtTrouble();
       const flags = sending.map(({ item, open }) => this.#storable(open.mailbox, item.flags));
       this.#record(sending.map(({ item, open }, i) => this.#intent(open, item, flags[i] ?? [], staging)));
       const target = staging ?? sending[0]?.open.mailbox;
@@ -157,6 +157,10 @@ export class Deliveries {
       this.trouble ??= asFerryError(thrown, 'to');
       for (const item of waiting) item.message.end({ kind: 'again' });
     }
+  }
+
+  #stopAtTrouble(): void {
+    if (this.trouble !== null) throw this.trouble;
   }
 
   /** Opens the mailbox of each delivery; what goes into one that cannot be had fails, the rest goes on. */
@@ -195,20 +199,15 @@ export class Deliveries {
     this.#adopting = looking.catch(() => undefined);
     const uids = await looking;
     if (uids.size === 0) return placed;
-    let taken = 0;
     if (!this.#recordAdopted([...uids])) {
-      for (const [one, uid] of uids)
-        if (!this.#recordAdopted([[one, uid]])) {
-          uids.delete(one);
-          taken += 1;
-        }
+      // Another account that writes to the same mailbox took one of these copies meanwhile; then ours is sent.
+      for (const [one, uid] of uids) if (!this.#recordAdopted([[one, uid]])) uids.delete(one);
     }
     for (const { item, open } of uids.keys()) {
       this.#delivered(open, item, 'adopted');
       item.message.end({ kind: 'adopted' });
     }
-    const left = placed.filter(one => !uids.has(one));
-    return taken > 0 ? this.#adopt(left) : left;
+    return placed.filter(one => !uids.has(one));
   }
 
   /** Intent and outcome in one transaction: the copy lies below the floor, where settling would not look. False: taken. */
