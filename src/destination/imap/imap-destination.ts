@@ -18,7 +18,7 @@ import type {
   UidRange,
 } from '../destination.js';
 import { appendBatch } from './append-batch.js';
-import { isKeyword, isSendableFlag, literalModeOf, quoted } from './append-command.js';
+import { isKeyword, isSendableFlag, type LiteralMode, literalModeOf, quoted } from './append-command.js';
 import { type ConnectOptions, connectImap } from './connect.js';
 import { Control } from './control.js';
 import { Lanes } from './lanes.js';
@@ -42,11 +42,15 @@ export interface ImapDestinationOptions {
   readonly log?: (line: string) => void;
 }
 
+/** Paths remembered; folders of a run are mostly few. */
+const PATHS_KEPT = 1000;
+
 /** What open() learned; everything else needs it. */
 interface Opened {
   readonly facts: DestinationFacts;
   readonly capabilities: ReadonlyMap<string, boolean | number>;
   readonly profile: ServerProfile;
+  readonly literals: LiteralMode;
   readonly rules: NameRules & { readonly special: Map<SpecialUse, string> };
 }
 
@@ -60,6 +64,8 @@ export class ImapDestination implements Destination {
   /** Wire names of mailboxes that can be opened, by path in config form. */
   readonly #existing = new Map<string, MailboxName>();
   readonly #ensuring = new Map<string, Promise<Mailbox>>();
+  /** Paths by folder: asked for every message. */
+  readonly #paths = new Map<string, string>();
   /** Octets a mailbox takes for one message, by wire name. */
   readonly #appendLimits = new Map<string, number>();
 
@@ -113,13 +119,15 @@ export class ImapDestination implements Destination {
       notices: [],
       quotaLeft: capabilities.has('QUOTA') ? await this.#control.quotaLeft(signal) : null,
     };
-    this.#opened = { facts, capabilities, profile, rules };
+    const literals = literalModeOf(new Set(capabilities.keys()));
+    this.#opened = { facts, capabilities, profile, literals, rules };
+    this.#paths.clear();
     this.#requireExactlyOnce();
     return facts;
   }
 
   get features(): DestinationFeatures {
-    const { capabilities, profile } = this.#open;
+    const { capabilities, profile, literals } = this.#open;
     const limit = capabilities.get('APPENDLIMIT');
     const multiAppend = capabilities.has('MULTIAPPEND');
     const sessions = Math.min(this.#lanes.limit, Math.max(1, profile.connections - 1));
@@ -128,7 +136,7 @@ export class ImapDestination implements Destination {
       move: capabilities.has('MOVE'),
       trustsMove: profile.trustsMove,
       multiAppend,
-      nonSyncLiterals: this.#literals === 'plus',
+      nonSyncLiterals: literals === 'plus',
       appendLimit: typeof limit === 'number' ? limit : profile.appendLimit,
       batchMessages: profile.batchMessages,
       // Two for each session: while one batch is stored the next is on its way.
@@ -142,7 +150,15 @@ export class ImapDestination implements Destination {
   }
 
   pathOf(folder: FolderPath): string {
-    return mailboxName(folder, this.#open.rules).path;
+    const { rules } = this.#open;
+    const key = [folder.special ?? '', ...folder.parts].join('\0');
+    let path = this.#paths.get(key);
+    if (path === undefined) {
+      path = mailboxName(folder, rules).path;
+      if (this.#paths.size >= PATHS_KEPT) this.#paths.clear();
+      this.#paths.set(key, path);
+    }
+    return path;
   }
 
   ensure(folder: FolderPath, signal: AbortSignal, options: EnsureOptions = {}): Promise<Mailbox> {
@@ -171,7 +187,7 @@ export class ImapDestination implements Destination {
           mailbox: mailbox.wireName,
           path: mailbox.path,
           items,
-          literals: this.#literals,
+          literals: this.#open.literals,
           multiAppend: this.features.multiAppend,
           appendLimit: this.#appendLimits.get(mailbox.wireName) ?? this.features.appendLimit,
           signal,
@@ -243,10 +259,6 @@ export class ImapDestination implements Destination {
   get #open(): Opened {
     if (this.#opened === null) throw new FerryError('BUG', 'the destination is not open', { side: 'to' });
     return this.#opened;
-  }
-
-  get #literals() {
-    return literalModeOf(new Set(this.#open.capabilities.keys()));
   }
 
   #profileOf(traits: { greeting: string; capabilities: ReadonlySet<string>; idName: string }): ServerProfile {
@@ -329,6 +341,7 @@ export class ImapDestination implements Destination {
       async () => {
         await this.#control.subscribe(top.unicode, signal);
         rules.special.set(special, top.wire);
+        this.#paths.clear();
         this.#existing.set(top.path, top);
       },
       // Some servers allow only attributes they chose themselves; the plain CREATE that follows still stands.
