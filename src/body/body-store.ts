@@ -17,6 +17,8 @@ export interface BodyStoreOptions {
 export class BodyStore {
   readonly #options: BodyStoreOptions;
 
+  readonly #slabs = new Slabs();
+
   constructor(options: BodyStoreOptions) {
     this.#options = options;
   }
@@ -33,23 +35,66 @@ export class BodyStore {
     const { budget, spoolAbove, directory } = this.#options;
     const octets = Math.max(1, Math.min(Number.isFinite(sizeHint) ? sizeHint : 0, spoolAbove));
     const lease = await budget.reserve(octets, this, signal);
-    return new BodyBuilder(lease, spoolAbove, directory);
+    return new BodyBuilder(lease, this.#slabs, spoolAbove, directory);
   }
 }
 
 const READ_CHUNK = 256 * 1024;
+const SLAB = 256 * 1024;
+
+/** A stretch of a slab that is still growing, or octets that stand alone. */
+interface Part {
+  octets: Buffer;
+  /** The slab it lies in, and where in it it ends; null: octets of their own. */
+  readonly slab: Buffer | null;
+  end: number;
+}
+
+/**
+ * Memory for many small bodies in large pieces: one allocation for some dozens of messages. A slab is free again when
+ * the last body in it is gone; the bodies of one account come and go in much the same order.
+ */
+class Slabs {
+  #slab = Buffer.alloc(0);
+  #used = 0;
+
+  /** Adds a copy of the chunk, or the chunk itself where nothing else would be kept alive with it. */
+  append(parts: Part[], chunk: Buffer): void {
+    if (chunk.length >= SLAB / 8 && chunk.length * 4 >= chunk.buffer.byteLength * 3) {
+      parts.push({ octets: chunk, slab: null, end: 0 });
+      return;
+    }
+    for (let at = 0; at < chunk.length; ) {
+      if (this.#used === this.#slab.length) {
+        this.#slab = Buffer.allocUnsafeSlow(SLAB);
+        this.#used = 0;
+      }
+      const start = this.#used;
+      const copied = chunk.copy(this.#slab, start, at);
+      at += copied;
+      this.#used += copied;
+      const last = parts.at(-1);
+      if (last?.slab === this.#slab && last.end === start) {
+        last.octets = this.#slab.subarray(start - last.octets.length, this.#used);
+        last.end = this.#used;
+      } else parts.push({ octets: this.#slab.subarray(start, this.#used), slab: this.#slab, end: this.#used });
+    }
+  }
+}
 
 /** Collects the octets of one message; spills to disk above the threshold. finish() or discard(), once. */
 export class BodyBuilder {
-  #parts: Buffer[] = [];
+  #parts: Part[] = [];
   #length = 0;
   #fd: number | null = null;
   readonly #lease: Lease;
+  readonly #slabs: Slabs;
   readonly #spoolAbove: number;
   readonly #directory: string;
 
-  constructor(lease: Lease, spoolAbove: number, directory: string) {
+  constructor(lease: Lease, slabs: Slabs, spoolAbove: number, directory: string) {
     this.#lease = lease;
+    this.#slabs = slabs;
     this.#spoolAbove = spoolAbove;
     this.#directory = directory;
   }
@@ -66,18 +111,17 @@ export class BodyBuilder {
       writeAll(this.#fd, chunk);
       return;
     }
-    this.#parts.push(chunk);
+    this.#slabs.append(this.#parts, chunk);
     if (this.#length > this.#spoolAbove) this.#spill();
     else if (this.#length > this.#lease.octets) this.#lease.resize(this.#length);
   }
 
   finish(): Body {
     if (this.#fd !== null) return new SpooledBody(this.#fd, this.#length, this.#lease);
-    // One copy into an exact buffer: the parts are views that would keep whole socket chunks alive.
-    const octets = Buffer.concat(this.#parts, this.#length);
+    const parts = this.#parts.map(part => part.octets);
     this.#parts = [];
-    this.#lease.resize(octets.length);
-    return new MemoryBody(octets, this.#lease);
+    this.#lease.resize(this.#length);
+    return new MemoryBody(parts, this.#length, this.#lease);
   }
 
   discard(): void {
@@ -99,7 +143,7 @@ export class BodyBuilder {
         hint: 'Set TMPDIR to a directory with free space.',
       });
     }
-    for (const part of this.#parts) writeAll(this.#fd, part);
+    for (const { octets } of this.#parts) writeAll(this.#fd, octets);
     this.#parts = [];
     this.#lease.resize(READ_CHUNK);
   }
@@ -107,27 +151,27 @@ export class BodyBuilder {
 
 /** A body over octets already in memory, outside any budget (tests, decoded samples). */
 export function bodyOf(octets: Buffer): Body {
-  return new MemoryBody(octets, null);
+  return new MemoryBody(octets.length === 0 ? [] : [octets], octets.length, null);
 }
 
 class MemoryBody implements Body {
-  #octets: Buffer | null;
+  #parts: readonly Buffer[] | null;
   readonly length: number;
   readonly #lease: Lease | null;
 
-  constructor(octets: Buffer, lease: Lease | null) {
-    this.#octets = octets;
-    this.length = octets.length;
+  constructor(parts: readonly Buffer[], length: number, lease: Lease | null) {
+    this.#parts = parts;
+    this.length = length;
     this.#lease = lease;
   }
 
   chunks(): Iterable<Buffer> {
-    if (this.#octets === null) throw new FerryError('BUG', 'a disposed body was read');
-    return this.#octets.length === 0 ? [] : [this.#octets];
+    if (this.#parts === null) throw new FerryError('BUG', 'a disposed body was read');
+    return this.#parts;
   }
 
   dispose(): void {
-    this.#octets = null;
+    this.#parts = null;
     this.#lease?.release();
   }
 }
