@@ -8,6 +8,7 @@ import {
   access,
   clearAway,
   end,
+  endAll,
   giveToServer,
   isUp,
   launch,
@@ -66,7 +67,8 @@ EVENTS {
 `,
     );
     const command = [`${bin}/master`, '-C', imapdConf, '-M', cyrusConf, '-p', join(data, 'run', 'master.pid')];
-    const master = launch(command, env, logFile);
+    // its master may spin for ever on SIGTERM
+    const master = launch(command, env, logFile, 'KILL');
     if (await isUp([imapPort, pop3Port], master)) {
       const of = (user: string): ImapAccess => access(imapPort, user);
       return {
@@ -86,7 +88,7 @@ EVENTS {
         processesOf: (user, protocol = 'imap') => processesOf(join(data, 'conf', 'proc'), protocol, user),
         log: () => readFile(logFile, 'utf8').catch(() => ''),
         stop: async () => {
-          await end(master);
+          await endAll(master, 500);
           passwords.close();
           await clearAway('Cyrus', data, logFile);
         },

@@ -9,6 +9,7 @@ import {
   clearAway,
   descendants,
   end,
+  endAll,
   giveToServer,
   isUp,
   launch,
@@ -145,21 +146,10 @@ function describe(
       }),
     log: () => readLogs(logFile),
     stop: async () => {
-      // Left to itself the master waits a second for helpers that hold nothing.
-      const helpers = await descendants(masterPid, async () => true);
-      await end(master, 100);
-      for (const pid of helpers) kill(pid);
+      await endAll(master, 100);
       await clearAway('Dovecot', data, logFile);
     },
   };
-}
-
-function kill(pid: number): void {
-  try {
-    process.kill(pid, 'SIGKILL');
-  } catch {
-    // ended by itself meanwhile
-  }
 }
 
 interface Ports {

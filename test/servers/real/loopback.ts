@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { existsSync, statfsSync } from 'node:fs';
-import { chmod, mkdtemp } from 'node:fs/promises';
+import { chmod, mkdtemp, readdir, rm } from 'node:fs/promises';
 import { connect, createServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -46,7 +46,17 @@ function greetsOnce(port: number): Promise<boolean> {
 export async function dataDirectory(name: string): Promise<string> {
   const room = existsSync('/dev/shm') ? statfsSync('/dev/shm') : null;
   const base = room !== null && room.bavail * room.bsize > 2 ** 30 ? '/dev/shm' : tmpdir();
-  const dir = await mkdtemp(join(base, `mf-${name}-`));
+  await sweep(base);
+  const dir = await mkdtemp(join(base, `mf-${name}-${process.pid}-`));
   await chmod(dir, 0o755);
   return dir;
+}
+
+/** Removes what test processes left behind that were killed before they could stop their servers. */
+async function sweep(base: string): Promise<void> {
+  for (const entry of await readdir(base)) {
+    const owner = /^mf-[a-z]+-(\d+)-\w{6}$/.exec(entry)?.[1];
+    if (owner !== undefined && !existsSync(`/proc/${owner}`))
+      await rm(join(base, entry), { recursive: true, force: true }).catch(() => undefined); // somebody else's, or just being swept
+  }
 }

@@ -45,15 +45,17 @@ export async function serverDirectory(path: string): Promise<void> {
 /**
  * Starts a program as the servers' account, its output going to a file. It ends with this process, however that ends.
  * @param env everything it sees beside PATH
+ * @param lastSignal what it gets when this process ends without having stopped it
  */
 export function launch(
   command: readonly string[],
   env: Readonly<Record<string, string>>,
   logFile: string,
+  lastSignal: 'TERM' | 'KILL' = 'TERM',
 ): ChildProcess {
   const { uid, gid } = serverAccount();
   const drop = process.getuid?.() === 0 ? [`--reuid=${uid}`, `--regid=${gid}`, '--clear-groups'] : [];
-  const child = spawn('setpriv', [...drop, '--pdeathsig', 'TERM', ...command], {
+  const child = spawn('setpriv', [...drop, '--pdeathsig', lastSignal, ...command], {
     env: { PATH: '/usr/sbin:/usr/bin:/sbin:/bin', ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
     cwd: '/',
@@ -77,6 +79,21 @@ export async function end(child: ChildProcess, grace = 10_000): Promise<void> {
   const force = setTimeout(() => child.kill('SIGKILL'), grace);
   await exited;
   clearTimeout(force);
+}
+
+/** SIGTERM, after a moment SIGKILL, and the same for its helpers: some masters wait seconds for helpers that hold nothing. */
+export async function endAll(master: ChildProcess, grace: number): Promise<void> {
+  const helpers = await descendants(master.pid ?? 0, async () => true);
+  await end(master, grace);
+  for (const pid of helpers) kill(pid);
+}
+
+function kill(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL');
+  } catch {
+    // ended by itself meanwhile
+  }
 }
 
 /** True once all ports greet; false if the program ends first or 20 seconds pass. */
