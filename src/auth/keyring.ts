@@ -1,3 +1,4 @@
+import type { Entry } from '@napi-rs/keyring';
 import { FerryError, printable } from '../errors.js';
 
 /** Under which name entries of this program stand in the keyring of the operating system. */
@@ -9,41 +10,38 @@ const SERVICE = 'mailferry';
  * @returns null where there is no such entry
  * @throws FerryError SECRET_UNAVAILABLE where there is no keyring
  */
-export async function readKeyring(name: string): Promise<string | null> {
-  const entry = await entryOf(name);
-  return attempt(`read "${printable(name)}"`, () => entry.getPassword());
+export function readKeyring(name: string): Promise<string | null> {
+  return withEntry(name, 'read', entry => entry.getPassword());
 }
 
 /** @throws FerryError SECRET_UNAVAILABLE */
-export async function writeKeyring(name: string, secret: string): Promise<void> {
-  const entry = await entryOf(name);
-  await attempt(`keep "${printable(name)}"`, () => entry.setPassword(secret));
+export function writeKeyring(name: string, secret: string): Promise<void> {
+  return withEntry(name, 'keep', entry => entry.setPassword(secret));
 }
 
 /** @returns whether there was such an entry. @throws FerryError SECRET_UNAVAILABLE */
-export async function removeFromKeyring(name: string): Promise<boolean> {
-  const entry = await entryOf(name);
-  return attempt(`remove "${printable(name)}"`, () => entry.deleteCredential());
+export function removeFromKeyring(name: string): Promise<boolean> {
+  return withEntry(name, 'remove', entry => entry.deleteCredential());
 }
 
-async function entryOf(name: string) {
-  // A native module that some systems lack: only those who use it need it.
-  const { AsyncEntry } = await import('@napi-rs/keyring').catch((cause: unknown) => {
+async function withEntry<T>(name: string, verb: string, work: (entry: Entry) => T): Promise<T> {
+  // A native module that some systems lack: only those who use it need it. Its asynchronous form works in threads that
+  // each see another keyring of the kernel.
+  const { Entry } = await import('@napi-rs/keyring').catch((cause: unknown) => {
     throw unavailable('the keyring module is not installed on this system', cause);
   });
-  return attempt('use the keyring', async () => new AsyncEntry(SERVICE, name));
-}
-
-async function attempt<T>(what: string, work: () => Promise<T>): Promise<T> {
   try {
-    return await work();
+    return work(new Entry(SERVICE, name));
   } catch {
     // The first touch of the kernel's keyring fails in a session that has none yet, and makes one.
     try {
-      return await work();
+      return work(new Entry(SERVICE, name));
     } catch (cause) {
       const text = cause instanceof Error ? cause.message : String(cause);
-      throw unavailable(`the keyring of this system would not ${what}: ${printable(text, 200)}`, cause);
+      throw unavailable(
+        `the keyring of this system would not ${verb} "${printable(name)}": ${printable(text, 200)}`,
+        cause,
+      );
     }
   }
 }

@@ -77,6 +77,8 @@ function exchange(socket: Socket, url: URL, options: FetchOptions, endpoint: End
     });
     sent.once('error', failed);
     sent.once('response', answer => {
+      // From here on the answer tells what became of it.
+      sent.off('error', failed).on('error', () => {});
       collect(answer, endpoint).then(resolve, reject);
     });
     sent.end(body);
@@ -94,9 +96,12 @@ function collect(answer: IncomingMessage, endpoint: Endpoint): Promise<Response>
     answer.on('data', (chunk: Buffer) => {
       length += chunk.length;
       if (length <= MAX_ANSWER) chunks.push(chunk);
-      else answer.destroy(new Error('too long'));
+      else {
+        broken('its answer is too long');
+        answer.destroy();
+      }
     });
-    answer.once('error', () => broken(length > MAX_ANSWER ? 'its answer is too long' : 'its answer broke off'));
+    answer.once('error', () => broken('its answer broke off'));
     answer.once('end', () => {
       const status = answer.statusCode ?? 0;
       if (status < 200 || status > 599) return broken(`it answered with status ${status}`);

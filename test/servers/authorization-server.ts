@@ -10,7 +10,8 @@
  *   server.issued                            // access tokens, in order
  *   server.revokeAll()                       // refresh tokens and sessions are void from now on
  *
- * Refresh tokens are rotated: each serves once. Access tokens are opaque; `${issuer}/me` tells whose one is.
+ * Refresh tokens are rotated: each serves once. Access tokens are opaque; introspection (RFC 7662, at
+ * /token/introspection, as secretClient) tells whose one is.
  */
 
 import { generateKeyPairSync } from 'node:crypto';
@@ -34,6 +35,8 @@ export interface AuthorizationServer extends AsyncDisposable {
   logInAt(address: string, user: string): Promise<string>;
   enterCode(address: string, code: string, user: string, answer?: 'confirm' | 'abort'): Promise<void>;
   revokeAll(): void;
+  /** Access tokens given so far are void; refresh tokens still serve. */
+  revokeAccessTokens(): void;
   /** Called after each token request answered. */
   onGrant(listener: () => void): void;
 }
@@ -84,6 +87,7 @@ export async function startAuthorizationServer(options: AuthorizationServerOptio
           context.body = 'done';
         },
       },
+      introspection: { enabled: true, allowedPolicy: () => true },
       revocation: { enabled: true, allowedPolicy: () => true },
     },
     enabledJWA: { idTokenSigningAlgValues: ['ES256', 'RS256'] },
@@ -147,7 +151,8 @@ export async function startAuthorizationServer(options: AuthorizationServerOptio
       const confirmed = await browser.submit(address, { xsrf: page.xsrf, user_code: code });
       await browser.submit(address, { xsrf: confirmed.xsrf, user_code: code, [answer]: 'yes' });
     },
-    revokeAll: memory.clear,
+    revokeAll: () => memory.clear(''),
+    revokeAccessTokens: () => memory.clear('AccessToken:'),
     onGrant: listener => {
       granted = listener;
     },
@@ -250,7 +255,7 @@ function xsrfOf(page: string): string {
 }
 
 /** oidc-provider's storage, in memory, that can be emptied. */
-function memoryAdapter(): { Adapter: unknown; clear(): void } {
+function memoryAdapter(): { Adapter: unknown; clear(prefix: string): void } {
   const all = new Map<string, Record<string, unknown>>();
   class Adapter {
     readonly #model: string;
@@ -280,7 +285,10 @@ function memoryAdapter(): { Adapter: unknown; clear(): void } {
       for (const [key, payload] of all) if (payload['grantId'] === grant) all.delete(key);
     }
   }
-  return { Adapter, clear: () => all.clear() };
+  const clear = (prefix: string) => {
+    for (const key of all.keys()) if (key.startsWith(prefix)) all.delete(key);
+  };
+  return { Adapter, clear };
 }
 
 async function close(listener: Server): Promise<void> {
