@@ -19,13 +19,13 @@ export class MessageDigester {
   #inBody = false;
   #line: LineState = { atStart: true, afterCr: false };
   #octetsSeen = 0;
-  #kept: Buffer[] = [];
-  #keptOctets = 0;
+  /** latin1 */
+  #kept = '';
   /** Digest of the canonical header once it has outgrown what is kept; null until then. */
   #overflow: Hash | null = null;
   #fields: HeaderField[] = [];
 
-  /** Keeps no chunk beyond the header section; the caller may reuse the buffer after finish(). */
+  /** Keeps no chunk: the caller may reuse the buffer. */
   update(chunk: Buffer): void {
     this.#size += chunk.length;
     if (this.#inBody) {
@@ -59,18 +59,15 @@ export class MessageDigester {
       this.#overflow.update(part);
       return;
     }
-    const room = HEADER_KEPT - this.#keptOctets;
-    this.#kept.push(part.length > room ? part.subarray(0, room) : part);
-    this.#keptOctets += Math.min(part.length, room);
+    const room = HEADER_KEPT - this.#kept.length;
+    this.#kept += part.toString('latin1', 0, Math.min(part.length, room));
     if (part.length > room) this.#overflow = this.#canonical().update(part.subarray(room));
   }
 
   #canonical(): Hash {
     if (this.#overflow !== null) return this.#overflow;
-    const [only, ...more] = this.#kept;
-    const octets = more.length === 0 ? only : Buffer.concat(this.#kept, this.#keptOctets);
-    this.#kept = [];
-    this.#fields = splitFields(octets?.toString('latin1') ?? '');
+    this.#fields = splitFields(this.#kept);
+    this.#kept = '';
     return createHash('sha256').update(canonicalHeader(this.#fields), 'latin1');
   }
 

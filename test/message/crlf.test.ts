@@ -3,9 +3,14 @@ import { describe, expect, test } from 'vitest';
 import { CrlfConverter } from '../../src/message/crlf.js';
 import { octets, pieces } from './octets.js';
 
+/** Both ways of converting, which must agree. */
 function converted(input: Buffer, size: number): Buffer {
-  const converter = new CrlfConverter();
-  return Buffer.concat(pieces(input, size).flatMap(piece => converter.convert(piece)));
+  const [keeping, passing] = [new CrlfConverter(), new CrlfConverter()];
+  const kept = Buffer.concat(pieces(input, size).flatMap(piece => keeping.convert(piece)));
+  const passed: Buffer[] = [];
+  for (const piece of pieces(input, size)) passing.pass(piece, part => void passed.push(Buffer.from(part)));
+  expect(Buffer.concat(passed).equals(kept)).toBe(true);
+  return kept;
 }
 
 const reference = (text: string) => text.replace(/(?<!\r)\n/g, '\r\n');

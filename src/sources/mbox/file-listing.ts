@@ -23,6 +23,7 @@ export interface ListedMessage {
 
 /** Octets behind the place of scanning that are kept, so that most messages are digested without reading them again. */
 const WINDOW = 8 * 1024 * 1024;
+const LF = 10;
 const CRLF = Buffer.from('\r\n');
 
 /** Scans one file and digests its messages. Ask for the facts once messages() has ended. */
@@ -125,6 +126,7 @@ export class FileListing {
       if (this.#windowOctets - first.octets.length < WINDOW) return;
       this.#window.shift();
       this.#windowOctets -= first.octets.length;
+      this.#file.giveBack(first.octets);
     }
   }
 
@@ -160,25 +162,31 @@ export class WireDigester {
   readonly #wire: WireForm;
   readonly #digester = new MessageDigester();
   #size = 0;
-  #last: Buffer = CRLF;
+  #lastOctet = LF;
+  readonly #take = (part: Buffer): void => {
+    if (part.length === 0) return;
+    this.#digester.update(part);
+    this.#size += part.length;
+    this.#lastOctet = part[part.length - 1] as number;
+  };
 
   constructor(quoting: Quoting) {
     this.#wire = new WireForm(quoting);
   }
 
   header(chunk: Buffer): void {
-    this.#take(this.#wire.header(chunk));
+    this.#wire.passHeader(chunk, this.#take);
   }
 
   body(chunk: Buffer): void {
-    this.#take(this.#wire.body(chunk));
+    this.#wire.passBody(chunk, this.#take);
   }
 
   /** @param first whether it is the first message of the file, where mail programs keep data of their own */
   finish(first: boolean): Pick<ListedMessage, 'id' | 'size' | 'deleted' | 'pseudo'> {
-    this.#take(this.#wire.end());
+    this.#wire.passEnd(this.#take);
     // The last message of a file may lack its line end, and get one when mail is added behind it.
-    if (this.#last[this.#last.length - 1] !== 0x0a) this.#digester.update(CRLF);
+    if (this.#lastOctet !== LF) this.#digester.update(CRLF);
     const digest = this.#digester.finish();
     const fields = this.#digester.fields;
     return {
@@ -187,15 +195,6 @@ export class WireDigester {
       deleted: isDeleted(fields),
       pseudo: first && isPseudo(fields),
     };
-  }
-
-  #take(parts: readonly Buffer[]): void {
-    for (const part of parts) {
-      if (part.length === 0) continue;
-      this.#digester.update(part);
-      this.#size += part.length;
-      this.#last = part;
-    }
   }
 }
 

@@ -38,6 +38,8 @@ const COLON = 58;
 const MARK = Buffer.from('From ');
 /** Octets kept before the place of scanning: an empty line, or the gap between a body and the next From_ line. */
 const KEPT = 8;
+/** Octets of a chunk scanned together with the carry: more than any line that is looked at as a whole. */
+const SEAM = 4096;
 /** Empty-line octets allowed between the end Content-Length gives and the From_ line after it. */
 const GAP = 4;
 /** A field name longer than this is none. */
@@ -103,12 +105,29 @@ export class MboxScanner {
 
   /** The messages that are certain now, in file order. The chunk may be reused by the caller afterwards. */
   feed(chunk: Buffer): MboxEntry[] {
-    const octets = this.#carry.length === 0 ? chunk : Buffer.concat([this.#carry, chunk]);
+    const octets = this.#passSeam(chunk);
     this.#scan(octets, false);
     const keep = Math.max(0, this.#at - this.#base - KEPT);
     this.#carry = Buffer.from(octets.subarray(keep));
     this.#base += keep;
     return this.#taken();
+  }
+
+  /**
+   * Scans across the place where the carry and a chunk meet, so that not all of a large chunk need be copied behind it.
+   * @returns what is still to be scanned
+   */
+  #passSeam(chunk: Buffer): Buffer {
+    if (this.#carry.length === 0) return chunk;
+    if (chunk.length > 2 * SEAM) {
+      this.#scan(Buffer.concat([this.#carry, chunk.subarray(0, SEAM)]), false);
+      const chunkAt = this.#base + this.#carry.length;
+      if (this.#at >= chunkAt + KEPT) {
+        this.#base = chunkAt;
+        return chunk;
+      }
+    }
+    return Buffer.concat([this.#carry, chunk]);
   }
 
   /** The rest, once the file has ended. */

@@ -53,4 +53,18 @@ export class WireForm {
   end(): Buffer[] {
     return this.#unquoter?.end().flatMap(part => this.#crlf.convert(part)) ?? [];
   }
+
+  /** As header(), body() and end(), for octets that are looked at and not kept: a part is gone once `take` returns. */
+  passHeader(chunk: Buffer, take: (part: Buffer) => void): void {
+    this.#crlf.pass(chunk, take);
+  }
+
+  passBody(chunk: Buffer, take: (part: Buffer) => void): void {
+    if (this.#unquoter === null) this.#crlf.pass(chunk, take);
+    else for (const part of this.#unquoter.push(chunk)) this.#crlf.pass(part, take);
+  }
+
+  passEnd(take: (part: Buffer) => void): void {
+    for (const part of this.#unquoter?.end() ?? []) this.#crlf.pass(part, take);
+  }
 }

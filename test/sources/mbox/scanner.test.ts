@@ -116,38 +116,23 @@ describe('Content-Length', () => {
 });
 
 describe('any chunking', () => {
-  const line = fc.constantFrom(
-    FROM.trim(),
-    FROM.trim(),
-    'From -',
-    'From - Mon Jan  3 10:30:36 2022',
-    'From 1603564516075394508@xxx',
-    'From me to you',
-    '>From quoted',
-    'Subject: x',
-    'no header',
-    '',
-    '',
-    ' folded',
-    'Content-Length: 0',
-    'Content-Length: 46',
-    'Content-Length: 60',
-  );
-  const lengthLine = fc.nat(200).map(n => `content-length:${n}`);
-  const mbox = fc
-    .tuple(
-      fc.array(
-        fc.tuple(fc.oneof({ weight: 6, arbitrary: line }, lengthLine), fc.constantFrom('\n', '\n', '\n', '\r\n')),
-        {
-          maxLength: 40,
-        },
-      ),
-      fc.boolean(),
-    )
-    .map(([lines, closed]) => {
-      const text = FROM + lines.map(([text, end]) => text + end).join('');
-      return Buffer.from(closed ? text : text.replace(/\r?\n$/, ''), 'latin1');
-    });
+  it('a large chunk may begin anywhere: inside a From_ line, an over-long line, the gap behind a Content-Length', () => {
+    const long = `${FROM}Subject: long\nX-Long: ${'x'.repeat(9000)}\n\n${'y'.repeat(9000)}\nFrom here on\n\n`;
+    const exact = `${FROM}Content-Length: ${FROM.length + 6}\n\n${FROM}A: b\n\n\n\n`;
+    const file = Buffer.from(`${long}${exact}${FROM}A: 2\n\ntwo\n\n${long}`.repeat(8));
+    const whole = scan(file);
+    expect(whole.entries).toEqual(referenceSplit(file, true));
+    const shown = JSON.stringify([whole.entries, whole.doubts]);
+    for (let cut = 1; cut < 20_000; cut += 7) {
+      const scanner = new MboxScanner({ at: 0, contentLength: true });
+      const entries = [
+        ...scanner.feed(file.subarray(0, cut)),
+        ...scanner.feed(file.subarray(cut)),
+        ...scanner.finish(),
+      ];
+      if (JSON.stringify([entries, scanner.doubts]) !== shown) expect([cut, entries]).toEqual([cut, whole.entries]);
+    }
+  });
 
   it('agrees with a slow reader of whole files', () => {
     fc.assert(
