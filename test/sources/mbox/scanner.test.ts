@@ -134,6 +134,39 @@ describe('any chunking', () => {
     }
   });
 
+  const line = fc.constantFrom(
+    FROM.trim(),
+    FROM.trim(),
+    'From -',
+    'From - Mon Jan  3 10:30:36 2022',
+    'From 1603564516075394508@xxx',
+    'From me to you',
+    '>From quoted',
+    'Subject: x',
+    'no header',
+    '',
+    '',
+    ' folded',
+    'Content-Length: 0',
+    'Content-Length: 46',
+    'Content-Length: 60',
+  );
+  const lengthLine = fc.nat(200).map(n => `content-length:${n}`);
+  const mbox = fc
+    .tuple(
+      fc.array(
+        fc.tuple(fc.oneof({ weight: 6, arbitrary: line }, lengthLine), fc.constantFrom('\n', '\n', '\n', '\r\n')),
+        {
+          maxLength: 40,
+        },
+      ),
+      fc.boolean(),
+    )
+    .map(([lines, closed]) => {
+      const text = FROM + lines.map(([text, end]) => text + end).join('');
+      return Buffer.from(closed ? text : text.replace(/\r?\n$/, ''), 'latin1');
+    });
+
   it('agrees with a slow reader of whole files', () => {
     fc.assert(
       fc.property(mbox, fc.boolean(), fc.integer({ min: 1, max: 80 }), (file, contentLength, chunk) => {
