@@ -4,7 +4,7 @@ export default defineConfig({
   test: {
     root: new URL('..', import.meta.url).pathname,
     include: ['test/**/*.test.ts'],
-    globalSetup: 'test/build-first.ts',
+    globalSetup: new URL('build-first.ts', import.meta.url).pathname,
     testTimeout: 30_000,
     hookTimeout: 60_000,
     pool: 'forks',

@@ -1,9 +1,10 @@
 import { closeSync, fsyncSync, openSync, realpathSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
-import Sqlite from 'better-sqlite3';
+import type Sqlite from 'better-sqlite3';
 import { FerryError } from '../errors.js';
 import { builder } from './database.js';
 import { MIGRATIONS } from './migrations/migrations.js';
+import { SqliteDriver } from './sqlite-driver.js';
 import { codeOf, stateError } from './state-error.js';
 
 /** "mlfy": marks an SQLite file as ours. */
@@ -61,7 +62,7 @@ function exists(path: string): boolean {
 function open(path: string, options: Sqlite.Options, prepare: (driver: Sqlite.Database) => void): Sqlite.Database {
   let driver: Sqlite.Database | null = null;
   try {
-    driver = new Sqlite(path, { ...options, fileMustExist: path !== ':memory:', timeout: BUSY_MS });
+    driver = new SqliteDriver(path, { ...options, fileMustExist: path !== ':memory:', timeout: BUSY_MS });
     prepare(driver);
     return driver;
   } catch (thrown) {

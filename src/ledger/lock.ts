@@ -1,9 +1,10 @@
 import { createHash } from 'node:crypto';
 import { closeSync, existsSync, openSync, realpathSync } from 'node:fs';
-import Sqlite from 'better-sqlite3';
+import type Sqlite from 'better-sqlite3';
 import { FerryError, printable } from '../errors.js';
 import { builder, Database } from './database.js';
 import { openFile } from './ledger-file.js';
+import { SqliteDriver } from './sqlite-driver.js';
 import { codeOf, stateError } from './state-error.js';
 
 export interface AccountLock {
@@ -89,7 +90,7 @@ function createFile(path: string): void {
 
 /** The open file with its lock held, or null where another one holds it. */
 function begin(path: string): Sqlite.Database | null {
-  const file = new Sqlite(path, { fileMustExist: true, timeout: PROBE_MS });
+  const file = new SqliteDriver(path, { fileMustExist: true, timeout: PROBE_MS });
   try {
     // In memory: a journal left by a killed holder would make the next ones contend for its removal.
     file.pragma('journal_mode = memory');

@@ -1,12 +1,12 @@
 /**
  * npm run test:pack: packs the project, installs that file as people do, elsewhere, and migrates with it: on this Node, and
- * on Node 24 (its own installation: SQLite is compiled for one Node). Needs the package registry.
+ * on Node 24 (an installation of its own, for SQLite is compiled for one Node). Needs the package registry.
  */
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { delimiter, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { startImap } from '../servers/imap-fake.js';
@@ -39,11 +39,19 @@ async function pack(into: string): Promise<string> {
   return join(into, packed.filename);
 }
 
-/** @param node words before a command that choose the Node it runs on */
-async function tryOut(tarball: string, prefix: string, node: readonly string[]): Promise<void> {
-  const command = async (words: readonly string[], env: NodeJS.ProcessEnv = {}) => {
-    const [program = '', ...args] = [...node, ...words];
-    const { stdout } = await run(program, args, { cwd: prefix, env: { ...process.env, ...env }, maxBuffer: 1 << 24 });
+/** Another Node from the registry, with the headers that SQLite is compiled with where no binary of it can be had. */
+async function otherNode(major: number, into: string): Promise<NodeJS.ProcessEnv> {
+  const name = `node-${process.platform}-${process.arch}`;
+  await run('npm', ['install', '--silent', '--no-save', '--prefix', into, `${name}@${major}`]);
+  const folder = join(into, 'node_modules', name);
+  return { PATH: `${join(folder, 'bin')}${delimiter}${process.env['PATH'] ?? ''}`, npm_config_nodedir: folder };
+}
+
+/** @param env what chooses the Node everything runs on */
+async function tryOut(tarball: string, prefix: string, env: NodeJS.ProcessEnv): Promise<void> {
+  const command = async ([program = '', ...args]: readonly string[], secrets: NodeJS.ProcessEnv = {}) => {
+    const options = { cwd: prefix, env: { ...process.env, ...env, ...secrets }, maxBuffer: 1 << 24 };
+    const { stdout } = await run(program, args, options);
     return stdout;
   };
   const version = (await command(['node', '--version'])).trim();
@@ -80,8 +88,8 @@ async function tryOut(tarball: string, prefix: string, node: readonly string[]):
 const work = await mkdtemp(join(tmpdir(), 'mailferry-pack-'));
 try {
   const tarball = await pack(work);
-  await tryOut(tarball, await mkdtemp(join(work, 'here-')), []);
-  await tryOut(tarball, await mkdtemp(join(work, 'node24-')), ['npm', 'exec', '--yes', '--package', 'node@24', '--']);
+  await tryOut(tarball, await mkdtemp(join(work, 'here-')), {});
+  await tryOut(tarball, await mkdtemp(join(work, 'node24-')), await otherNode(24, await mkdtemp(join(work, 'node-'))));
 } finally {
   await rm(work, { recursive: true, force: true });
 }
