@@ -86,7 +86,10 @@ function flagsOf(header: string): string[] {
     (mozilla & 0x1000) !== 0 && '$Forwarded',
     ...`${field(header, 'X-Keywords') ?? ''} ${field(header, 'X-Mozilla-Keys') ?? ''}`.split(' '),
   ];
-  return flags.filter(flag => typeof flag === 'string').filter(flag => flag !== '').sort();
+  return flags
+    .filter(flag => typeof flag === 'string')
+    .filter(flag => flag !== '')
+    .sort();
 }
 
 /** Top Received, From_ line, Date, in this order; the From_ line of Mozilla tells when the file was written. */
