@@ -19,6 +19,8 @@ import { HOWS, KNOWN, SKIPS, STANDING, STATES, VERDICTS } from './schema.js';
 
 /** Deliveries read at once by an iteration. */
 const PAGE = 500;
+/** More messages than are between intent and outcome at once. */
+const IDS_KEPT = 10_000;
 
 const INTENT = STATES.indexOf('intent');
 const DONE = STATES.indexOf('done');
@@ -81,13 +83,19 @@ const SQL = {
       where substr(m.header, 1, 8) = ? and m.header = ? and m.body = ? and m.account = ? and m.removed_at is null
       group by m.id
     ) where standing = ${KNOWN.indexOf('done')} order by id`,
+  messages: 'select count(*) from message where account = ? and removed_at is null',
   dropAllEnded: 'delete from delivery where message = ? and state in (3, 4)',
   dropMessage: 'delete from message where id = ?',
   renamed: `update message set key = ?, occurrence = ?, label = ? where account = ? and key = ? and occurrence = ?`,
 } as const;
 
 /** Compiled once: it runs once a message. */
-const ofMessage = deliveryRows.where('d.message', '=', 0).orderBy('d.id').compile().sql;
+const ofMessage = deliveryRows
+  .where('m.account', '=', 0)
+  .where('m.key', '=', '')
+  .where('m.occurrence', '=', 0)
+  .orderBy('d.id')
+  .compile().sql;
 
 /** One account's part of an open state file. Used to read as AccountReader, where `id` is 0 for an unknown account. */
 export class SqliteAccountLedger implements AccountLedger {
@@ -97,6 +105,8 @@ export class SqliteAccountLedger implements AccountLedger {
   readonly #destination: string;
   readonly #mailboxes = new Map<string, number>();
   readonly #runs = new Map<string, number>();
+  /** Row ids of the latest messages with an intent: their outcomes come soon. */
+  readonly #messages = new Map<string, number>();
 
   constructor(db: Database, account: { id: number; destination: string; sourceWas: string | null }) {
     this.#db = db;
@@ -218,6 +228,10 @@ export class SqliteAccountLedger implements AccountLedger {
     });
   }
 
+  messages(): number {
+    return Number(this.#db.look(() => this.#db.statement(SQL.messages).pluck().get(this.#id)));
+  }
+
   doneWith(digest: MessageDigest): MessageKey[] {
     const rows = this.#db.read(() => this.#db.statement(SQL.doneWith).all(...octetsOf(digest), this.#id));
     return (rows as { key: string | Buffer; occurrence: number }[]).map(({ key, occurrence }) => ({
@@ -281,11 +295,8 @@ export class SqliteAccountLedger implements AccountLedger {
   }
 
   deliveriesOf(message: MessageKey): DeliveryRecord[] {
-    return this.#db.read(() => {
-      const id = this.#message(message);
-      if (id === null) return [];
-      return (this.#db.statement(ofMessage).all(id) as DeliveryRow[]).map(deliveryRecord);
-    });
+    const rows = this.#db.look(() => this.#db.statement(ofMessage).all(...this.#key(message)));
+    return (rows as DeliveryRow[]).map(deliveryRecord);
   }
 
   recordVerdicts(
@@ -312,6 +323,7 @@ export class SqliteAccountLedger implements AccountLedger {
 
   rename(former: MessageKey, now: MessageKey, label: string): void {
     this.#write(() => {
+      this.#messages.clear();
       const beginning = this.#message(now);
       if (beginning !== null) {
         this.#db.statement(SQL.dropAllEnded).run(beginning);
@@ -386,6 +398,7 @@ export class SqliteAccountLedger implements AccountLedger {
     } catch (thrown) {
       // Ids made in a transaction that was undone are nobody's.
       this.#mailboxes.clear();
+      this.#messages.clear();
       throw thrown;
     }
   }
@@ -406,23 +419,28 @@ export class SqliteAccountLedger implements AccountLedger {
         intent.deliveries,
       );
     const mailbox = this.#mailbox(intent.mailbox) ?? this.#addMailbox(intent.mailbox);
-    this.#db.statement(SQL.dropEnded).run(message, mailbox);
-    const { changes } = this.#db
-      .statement(SQL.putDelivery)
-      .run(
-        this.#id,
-        message,
-        mailbox,
-        run,
-        intent.at,
-        intent.uidValidity,
-        intent.uidFloor,
-        intent.staged?.uidValidity ?? null,
-        intent.staged?.uidFloor ?? null,
-        intent.flags.join(' '),
-        internalDate?.epoch ?? null,
-        internalDate?.offset ?? null,
-      );
+    const put = () =>
+      this.#db
+        .statement(SQL.putDelivery)
+        .run(
+          this.#id,
+          message,
+          mailbox,
+          run,
+          intent.at,
+          intent.uidValidity,
+          intent.uidFloor,
+          intent.staged?.uidValidity ?? null,
+          intent.staged?.uidFloor ?? null,
+          intent.flags.join(' '),
+          internalDate?.epoch ?? null,
+          internalDate?.offset ?? null,
+        );
+    let { changes } = put();
+    // Only what ended may be in the way.
+    if (changes === 0 && this.#db.statement(SQL.dropEnded).run(message, mailbox).changes > 0) ({ changes } = put());
+    if (this.#messages.size >= IDS_KEPT) this.#messages.clear();
+    this.#messages.set(nameOf(intent.message), Number(message));
     // The last guard against sending a message twice: what is done or in doubt cannot be announced again.
     if (changes === 0) throw bug(`intent for a delivery that is done or unsettled (${intent.label})`);
   }
@@ -469,6 +487,8 @@ export class SqliteAccountLedger implements AccountLedger {
   }
 
   #message(message: MessageKey): number | null {
+    const kept = this.#messages.get(nameOf(message));
+    if (kept !== undefined) return kept;
     const id = this.#db
       .statement(SQL.message)
       .pluck()
@@ -513,4 +533,8 @@ export class SqliteAccountLedger implements AccountLedger {
 /** How the index on digests is asked. */
 function octetsOf({ header, body }: MessageDigest): [Buffer, Buffer, Buffer] {
   return [header.subarray(0, 8), header, body];
+}
+
+function nameOf({ id, occurrence }: MessageKey): string {
+  return `${occurrence}:${id}`;
 }

@@ -57,10 +57,32 @@ export class Database {
     return this.statement(sql).run(...parameters).changes;
   }
 
+  /** Reads with a single statement, which is a snapshot by itself. @throws as read() */
+  look<T>(work: () => T): T {
+    try {
+      return work();
+    } catch (thrown) {
+      throw stateError(thrown, this.path);
+    }
+  }
+
   /** Reads within one snapshot. @throws STATE_DAMAGED, STATE_UNWRITABLE */
   read<T>(work: () => T): T {
     if (this.#driver.inTransaction) return work();
     return this.#transaction('begin', work);
+  }
+
+  /**
+   * Writes what a power cut may undo: it is on disk with the next write(), which saves waiting for the disk twice. For what
+   * means nothing without that write. @throws as write()
+   */
+  writeSoon<T>(work: () => T): T {
+    this.statement('pragma synchronous = normal').run();
+    try {
+      return this.write(work);
+    } finally {
+      this.statement('pragma synchronous = full').run();
+    }
   }
 
   /** Writes in one transaction that is on disk when this returns. @throws STATE_UNWRITABLE, STATE_DAMAGED; whatever is thrown, nothing of it stays */

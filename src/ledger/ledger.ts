@@ -199,6 +199,8 @@ export interface AccountReader {
    * so many copies there belong to them, whichever those are.
    */
   withoutUid(digest: MessageDigest, mailbox: string, uidValidity: number): number;
+  /** Messages recorded whose removal at the source was never asked for. */
+  messages(): number;
   /** Messages of these octets that are done and whose removal at the source was never asked for, oldest first. */
   doneWith(digest: MessageDigest): MessageKey[];
   /** Attempts to look for again, oldest first. */

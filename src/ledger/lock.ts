@@ -39,7 +39,7 @@ export function acquireAccountLock(ledgerPath: string, account: string): Account
     lock = begin(path);
     if (lock === null) throw locked(account, readHolder(ledger, account));
     const row = { account, pid: process.pid, since: Date.now() };
-    ledger.write(() => ledger.run(builder.replaceInto('holder').values(row)));
+    ledger.writeSoon(() => ledger.run(builder.replaceInto('holder').values(row)));
   } catch (thrown) {
     lock?.close();
     throw stateError(thrown, ledgerPath);
@@ -111,7 +111,7 @@ function readHolder(ledger: Database, account: string): Holder | undefined {
 function clearHolder(ledgerPath: string, account: string): void {
   const ledger = new Database(openFile(ledgerPath), ledgerPath);
   try {
-    ledger.write(() => ledger.run(builder.deleteFrom('holder').where('account', '=', account)));
+    ledger.writeSoon(() => ledger.run(builder.deleteFrom('holder').where('account', '=', account)));
   } finally {
     ledger.close();
   }

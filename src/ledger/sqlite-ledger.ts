@@ -44,7 +44,8 @@ export class SqliteLedger implements Ledger {
 
   beginRun(run: { readonly id: string; readonly startedAt: number; readonly options: unknown }): void {
     const row = { name: run.id, started_at: run.startedAt, options: JSON.stringify(run.options ?? null) };
-    this.#db.write(() => {
+    // A run that recorded nothing more left nothing to be told of.
+    this.#db.writeSoon(() => {
       this.#run = this.#db.first(builder.insertInto('run').values(row).returning('id'))?.id ?? null;
     });
   }
@@ -77,7 +78,7 @@ export class SqliteLedger implements Ledger {
   }
 
   account(name: string, identity: AccountIdentity): AccountLedger {
-    return this.#db.write(() => {
+    return this.#db.writeSoon(() => {
       const { sourceWas } = this.#identify(name, identity);
       const row = { name, source: identity.source, destination: identity.destination, last_run: this.#run };
       const account = this.#db.first(

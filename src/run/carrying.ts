@@ -39,6 +39,8 @@ export class Carrying {
   readonly #startedAt: number;
   /** Keys of the last listing. */
   #listed = new KeySet();
+  /** Whether the ledger has messages under ids that were not listed. */
+  #idsLost = false;
   #renamed = 0;
   #carried = 0;
   #ended = 0;
@@ -107,13 +109,14 @@ export class Carrying {
   }
 
   async #list(): Promise<Work> {
-    const { job, emit, stop } = this.#run;
+    const { job, account, emit, stop } = this.#run;
     emit({ type: 'phase', account: job.name, phase: 'connecting' });
     await job.source.open(stop.graceful);
     emit({ type: 'phase', account: job.name, phase: 'listing' });
     const work = await listWork(this.#run, this.#tally);
     for (const ref of work.refs) this.#left.set(keyOf(ref), ref);
     this.#listed = work.listed;
+    this.#idsLost = work.refs.length > 0 && account.messages() > work.recorded;
     return work;
   }
 
@@ -226,7 +229,7 @@ export class Carrying {
     const { job, account, emit } = this.#run;
     // Files are known by their octets; and where mail leaves the list by being fetched, a lost id says nothing.
     const { idsWithoutReading, quitTakesMail } = job.source.features;
-    if (!idsWithoutReading || quitTakesMail || account.known([ref])[0] !== null) return false;
+    if (!this.#idsLost || !idsWithoutReading || quitTakesMail || account.known([ref])[0] !== null) return false;
     const former = account.doneWith(facts.digest).find(key => !this.#listed.has(keyOf(key)));
     if (former === undefined) return false;
     account.rename(former, ref, printable(ref.label));

@@ -29,6 +29,8 @@ export interface Work {
   readonly units: readonly Unit[];
   /** Keys of all that was listed by id; empty for files, which are known by their octets. */
   readonly listed: KeySet;
+  /** Listed messages the ledger says something of. */
+  readonly recorded: number;
   /** The source changed while it was listed: what was listed is carried, then this is told. */
   readonly changed: FerryError | null;
 }
@@ -43,6 +45,7 @@ export async function listWork(run: AccountLook, tally: Tally): Promise<Work> {
   let unitOpen = new Set<string>();
   let unitFiltered = false;
   let octets = 0;
+  let recorded = 0;
   // Counted here and told at the end: a listing that breaks off is made again from its start.
   const counts = { listed: 0, known: 0, filtered: 0, deleted: 0, pseudo: 0, doubtfulSplits: 0 };
   const notices: string[] = [];
@@ -73,6 +76,7 @@ export async function listWork(run: AccountLook, tally: Tally): Promise<Work> {
     for (const [i, ref] of page.refs.entries()) {
       if (job.source.features.idsWithoutReading) listed.add(keyOf(ref));
       const state = known[i] ?? null;
+      if (state !== null) recorded += 1;
       if (state === 'done' || (state === 'refused' && !job.retryFailed)) {
         counts.known += 1;
         continue;
@@ -109,7 +113,7 @@ export async function listWork(run: AccountLook, tally: Tally): Promise<Work> {
   }
   if (job.filter.newestFirst) refs.reverse();
   emit({ type: 'listed', account: job.name, listed: tally.listed, messages: refs.length, octets, complete: true });
-  return { refs, unsettled, units, listed, changed };
+  return { refs, unsettled, units, listed, recorded, changed };
 }
 
 /** A file that grows under the reader gives all it had; only its checkpoint is not to be had. */
