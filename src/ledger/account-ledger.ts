@@ -54,7 +54,7 @@ const SQL = {
     where message = ? and mailbox = ? and state < 2`,
   watch: `insert into watch
     (account, run, mailbox, label, uid_validity, uid_floor, header, canonical_header, body, size, at)
-    select d.account, d.run, d.mailbox, m.label, d.uid_validity, d.uid_floor, m.header, m.canonical_header, m.body,
+    select d.account, ?, d.mailbox, m.label, d.uid_validity, d.uid_floor, m.header, m.canonical_header, m.body,
       m.digest_size, d.at
     from delivery d join message m on m.id = d.message where d.message = ? and d.mailbox = ? and d.state < 2`,
   endWatch: 'delete from watch where id = ? and account = ?',
@@ -129,11 +129,12 @@ export class SqliteAccountLedger implements AccountLedger {
     return this.#write(() => {
       if (outcomes.some(outcome => this.#claimsTaken(outcome))) return false;
       const early: DeliveryOutcome[] = [];
-      for (const outcome of outcomes) if (!this.#putOutcome(outcome)) early.push(outcome);
       const runId = this.#run(run);
+      for (const outcome of outcomes) if (!this.#putOutcome(runId, outcome)) early.push(outcome);
       for (const intent of intents) this.#putIntent(runId, intent);
       for (const outcome of early) {
-        if (!this.#putOutcome(outcome)) throw bug(`outcome ${outcome.outcome.state} without an unsettled intent`);
+        if (!this.#putOutcome(runId, outcome))
+          throw bug(`outcome ${outcome.outcome.state} without an unsettled intent`);
       }
       return true;
     });
@@ -454,7 +455,7 @@ export class SqliteAccountLedger implements AccountLedger {
   }
 
   /** False: there is no unsettled delivery it could belong to. */
-  #putOutcome({ message, mailbox, outcome }: DeliveryOutcome): boolean {
+  #putOutcome(run: number, { message, mailbox, outcome }: DeliveryOutcome): boolean {
     const messageId = this.#message(message);
     const mailboxId = this.#mailbox(mailbox);
     if (messageId === null || mailboxId === null) return false;
@@ -467,7 +468,7 @@ export class SqliteAccountLedger implements AccountLedger {
       case 'inDoubt':
         return put.run(outcome.text, outcome.uidEnd, messageId, mailboxId).changes === 1;
       case 'notSent':
-        if (outcome.watch === true) this.#db.statement(SQL.watch).run(messageId, mailboxId);
+        if (outcome.watch === true) this.#db.statement(SQL.watch).run(run, messageId, mailboxId);
         return put.run(messageId, mailboxId).changes === 1;
     }
   }

@@ -59,6 +59,7 @@ export type Outcome =
 /** An attempt given up as not stored. A copy of it that appears later is a twin. */
 export interface Watched {
   readonly id: number;
+  /** The run that gave it up, which may not be the one that attempted it. */
   readonly run: string;
   readonly label: string;
   readonly mailbox: string;

@@ -85,6 +85,12 @@ export interface RunContext extends LookContext {
   readonly ledger: Ledger;
 }
 
+/** A run whose result will be recorded. */
+export interface RecordedContext extends RunContext {
+  /** Work for after that: what may be forgotten only once it has been told. */
+  whenRecorded(work: () => void): void;
+}
+
 /** A job looked at. */
 export interface AccountLook extends LookContext {
   readonly job: AccountJob;
@@ -92,7 +98,7 @@ export interface AccountLook extends LookContext {
 }
 
 /** A job under way. */
-export interface AccountRun extends RunContext {
+export interface AccountRun extends RecordedContext {
   readonly job: AccountJob;
   readonly account: AccountLedger;
 }

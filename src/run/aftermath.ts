@@ -13,8 +13,8 @@ const REMOVALS_PER_SESSION = 1000;
 /**
  * Looks for copies that a slow server committed after their attempt was given up. Attempts of earlier runs are looked at
  * once, at the start of this one, those of this run at its end and again in the next. A twin is named, never removed.
- * @param over ids of attempts that need no further look; added to. They are ended once the run has got through: a run
- * that is killed has told nobody of what it saw.
+ * @param over ids of attempts that need no further look; added to. They are ended once the run's result is recorded: a
+ * run that is killed has told nobody of what it saw.
  */
 export async function lookForTwins(
   run: AccountRun,

@@ -70,7 +70,7 @@ export class Carrying {
         this.#tally,
         `${this.#renamed} messages have new ids at the source and were recognised by their octets`,
       );
-    account.endWatches([...this.#lookedFor]);
+    this.#run.whenRecorded(() => account.endWatches([...this.#lookedFor]));
     await removeVerified(this.#run, this.#tally);
   }
 

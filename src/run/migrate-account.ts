@@ -1,12 +1,12 @@
 import { asFerryError } from '../errors.js';
-import type { AccountJob, AccountRun, RunContext } from './account-job.js';
+import type { AccountJob, AccountRun, RecordedContext } from './account-job.js';
 import { Carrying } from './carrying.js';
 import { notice } from './listing.js';
 import type { AccountResult } from './result.js';
 import { Tally } from './tally.js';
 
 /** Carries one account. Never throws: what stopped it is in the result. */
-export async function migrateAccount(job: AccountJob, context: RunContext): Promise<AccountResult> {
+export async function migrateAccount(job: AccountJob, context: RecordedContext): Promise<AccountResult> {
   const started = performance.now();
   const tally = new Tally();
   const { emit, ledger } = context;

@@ -1,7 +1,7 @@
 import pLimit from 'p-limit';
 import type { FerryError } from '../errors.js';
 import type { AccountIdentity } from '../ledger/ledger.js';
-import type { AccountJob, LookContext, RunContext } from './account-job.js';
+import type { AccountJob, LookContext, RecordedContext, RunContext } from './account-job.js';
 import { migrateAccount } from './migrate-account.js';
 import { recordedPaces } from './pace.js';
 import { type PlanOptions, planAccount } from './plan-account.js';
@@ -28,7 +28,7 @@ export async function migrate(
   context: RunContext,
   options: RunOptions,
 ): Promise<RunResult> {
-  return await recorded(jobs, context, options, job => migrateAccount(job, context));
+  return await recorded(jobs, context, options, migrateAccount);
 }
 
 /** Reads back all that was ever delivered; a run of its own, with its own report. */
@@ -37,19 +37,22 @@ export async function verifyAll(
   context: RunContext,
   options: RunOptions,
 ): Promise<RunResult> {
-  return await recorded(jobs, context, options, job => verifyAccount(job, context));
+  return await recorded(jobs, context, options, verifyAccount);
 }
 
 async function recorded(
   jobs: readonly AccountJob[],
   context: RunContext,
   options: RunOptions,
-  work: (job: AccountJob) => Promise<AccountResult>,
+  work: (job: AccountJob, context: RecordedContext) => Promise<AccountResult>,
 ): Promise<RunResult> {
   const { run, ledger, clock } = context;
+  const afterwards: (() => void)[] = [];
+  const within: RecordedContext = { ...context, whenRecorded: task => afterwards.push(task) };
   ledger.beginRun({ id: run, startedAt: clock(), options: { accounts: jobs.map(job => job.name) } });
-  const result = await overAll(jobs, context, options, false, work);
+  const result = await overAll(jobs, context, options, false, job => work(job, within));
   ledger.endRun({ id: run, endedAt: clock(), exitCode: result.exitCode, result });
+  for (const task of afterwards) task();
   return result;
 }
 

@@ -1,11 +1,11 @@
 import { asFerryError } from '../errors.js';
-import type { AccountJob, RunContext } from './account-job.js';
+import type { AccountJob, RecordedContext } from './account-job.js';
 import type { AccountResult } from './result.js';
 import { Tally } from './tally.js';
 import { chosenDeliveries, verify } from './verify.js';
 
 /** Reads back everything an account ever delivered and compares it with the ledger. The source is not asked. Never throws. */
-export async function verifyAccount(job: AccountJob, context: RunContext): Promise<AccountResult> {
+export async function verifyAccount(job: AccountJob, context: RecordedContext): Promise<AccountResult> {
   const started = performance.now();
   const tally = new Tally();
   const { emit, ledger, stop } = context;

@@ -622,4 +622,14 @@ export function ledgerContract(open: () => Ledger): void {
     expect(account.doneWith(digestOf('same'))).toEqual([key('one'), key('two')]);
     expect(account.doneWith(digestOf('nothing'))).toEqual([]);
   });
+
+  it('an attempt is watched as of the run that gave it up, until it is looked at for the last time', () => {
+    account.record('r1', [], [intent('a')]);
+    ledger.beginRun({ id: 'r2', startedAt: 2000, options: null });
+    account.record('r2', [outcome('a', { state: 'notSent', watch: true })], []);
+    const [watch] = account.watched();
+    expect(watch).toMatchObject({ run: 'r2', label: 'UIDL a', mailbox: 'Archive/2019', uidFloor: 10 });
+    account.endWatches([watch?.id ?? 0]);
+    expect(account.watched()).toEqual([]);
+  });
 }

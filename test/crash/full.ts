@@ -1,0 +1,24 @@
+/** npm run test:crash -- [--stride 8] [--key-stride 1] [--scenario NAME] [--verbose]: the interruption loop; 1 and 1 is all of it. */
+import { parseArgs } from 'node:util';
+import { loop, summary } from './loop.js';
+import { SCENARIOS } from './scenarios.js';
+
+const { values: flags } = parseArgs({
+  options: {
+    stride: { type: 'string', default: '8' },
+    'key-stride': { type: 'string', default: '1' },
+    scenario: { type: 'string' },
+    verbose: { type: 'boolean', default: false },
+  },
+});
+const started = performance.now();
+const counts = await loop({
+  stride: Number(flags.stride),
+  keyStride: Number(flags['key-stride']),
+  scenarios: SCENARIOS.filter(({ name }) => flags.scenario === undefined || name === flags.scenario),
+  atOnce: 2,
+  ...(flags.verbose ? { say: (line: string) => console.log(line) } : {}),
+});
+for (const failure of counts.failures) console.error(failure);
+console.log(`${summary(counts)} (${Math.round((performance.now() - started) / 1000)} s)`);
+process.exitCode = counts.failures.length === 0 ? 0 : 1;
