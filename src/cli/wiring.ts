@@ -28,7 +28,6 @@ import { MboxSource } from '../sources/mbox/mbox-source.js';
 import { Pop3Source } from '../sources/pop3/pop3-source.js';
 import type { Source } from '../sources/source.js';
 import { askPassword } from './io.js';
-import { oauthOf } from './oauth.js';
 import type { MigrateFlags } from './program.js';
 
 /** A message beyond this is refused: more octets than any mail server takes, fewer than fill a disk. */
@@ -210,10 +209,11 @@ async function credentialsOf(
   const { user, authzid, login } = server;
   const acting = authzid === null ? {} : { authzid };
   if (login.kind === 'oauth') {
+    const { oauthOf } = await import('./oauth.js');
     const { identity, store, client } = await oauthOf(account, server, login, side, state, signal);
     return { user, ...acting, secret: renewedToken(identity, store, client) };
   }
-  const password = await resolveSecret(login.password, { account, side, prompt: text => askPassword(text) }, signal);
+  const password = await resolveSecret(login.password, { account, side, prompt: askPassword }, signal);
   return { user, ...acting, secret: { kind: 'password', reveal: () => password } };
 }
 

@@ -21,6 +21,9 @@ const imapflow = (): typeof import('imapflow') => require('imapflow');
 const LINE_OCTETS = 64 * 1024;
 const LITERAL_OCTETS = 64 * 1024;
 const RESPONSE_OCTETS = 256 * 1024;
+/** All responses to one command: a LIST of 80,000 mailboxes has so many. imapflow keeps them all. */
+const ANSWER_OCTETS = 8 * 1024 * 1024;
+const SCALE_MS = 50;
 
 export interface ConnectOptions {
   readonly endpoint: Endpoint;
@@ -33,6 +36,8 @@ export interface Connected {
   readonly client: ImapFlow;
   /** "TLSv1.3", "plain". */
   readonly security: string;
+  /** Octets the server has sent so far. */
+  received(): number;
 }
 
 /**
@@ -84,18 +89,26 @@ async function attempt(options: ConnectOptions, secret: Secret, signal: AbortSig
     maxLiteralSize: LITERAL_OCTETS,
     maxResponseSize: RESPONSE_OCTETS,
   });
+  // We never enable QRESYNC. Walking the range of one made-up VANISHED would keep the process busy for minutes.
+  Object.assign(client, { untaggedVanished: async () => {} });
   // An 'error' nobody listens to ends the process; what it means is told by the promise that rejects.
   client.on('error', () => undefined);
   client.on('alert', alert => options.log(`the server says: ${printable(alert.message)}`));
   const unwatch = onAbort(signal, () => client.close());
   try {
-    await client.connect();
+    await bounded(
+      'login',
+      endpoint,
+      carried.received,
+      () => client.close(),
+      () => client.connect(),
+    );
     const security = describeSecurity(carried.socket());
     // Nobody asked for our credentials: on an unprotected line that is what an attacker would do to get the mail.
     if (security === 'plain' && !witness.loggedIn) {
       throw new FerryError('TLS_REQUIRED', `${where(endpoint)} claims we are logged in before we were`, { side: 'to' });
     }
-    return { client, security };
+    return { client, security, received: carried.received };
   } catch (error) {
     client.close();
     opened.destroy();
@@ -125,7 +138,42 @@ function carrying(opened: Socket | TLSSocket, endpoint: Endpoint) {
       return socket;
     },
   };
-  return { transport, socket: () => socket };
+  return { transport, socket: () => socket, received: () => socket.bytesRead };
+}
+
+/**
+ * One exchange with the server: whole within timeouts.command, however busily it trickles, and of no more octets than
+ * honest answers have.
+ * @param end makes work reject
+ * @throws FerryError TIMEOUT, PROTOCOL_VIOLATION, and what work rejects with
+ */
+export async function bounded<T>(
+  what: string,
+  endpoint: Endpoint,
+  received: () => number,
+  end: () => void,
+  work: () => Promise<T>,
+): Promise<T> {
+  const before = received();
+  const limit = endpoint.timeouts.command;
+  const met: { failure: FerryError | null } = { failure: null };
+  const fail = (code: 'TIMEOUT' | 'PROTOCOL_VIOLATION', text: string) => {
+    met.failure ??= new FerryError(code, `${where(endpoint)}: ${what}: ${text}`, { side: 'to' });
+    end();
+  };
+  const clock = setTimeout(() => fail('TIMEOUT', `no complete answer within ${duration(limit)}`), limit);
+  const scale = setInterval(() => {
+    if (received() - before > ANSWER_OCTETS)
+      fail('PROTOCOL_VIOLATION', `an answer of more than ${ANSWER_OCTETS} octets`);
+  }, SCALE_MS);
+  try {
+    return await work();
+  } catch (error) {
+    throw met.failure ?? error;
+  } finally {
+    clearTimeout(clock);
+    clearInterval(scale);
+  }
 }
 
 /** Listens to imapflow's log for the one fact it shows nowhere else: that a login took place, not a PREAUTH greeting. */

@@ -2,7 +2,7 @@ import type { ImapFlow, ListResponse } from 'imapflow';
 import { FerryError, printable } from '../../errors.js';
 import { abortReason, duration } from '../../net/deadline.js';
 import { where } from '../../net/endpoint.js';
-import { type Connected, type ConnectOptions, connectImap } from './connect.js';
+import { bounded, type Connected, type ConnectOptions, connectImap } from './connect.js';
 import { onAbort } from './on-abort.js';
 
 /** A mailbox as the control connection opens it. */
@@ -113,30 +113,37 @@ export class Control {
 
   async #run<T>(what: string, signal: AbortSignal, work: (client: ImapFlow) => Promise<T>): Promise<T> {
     const reused = this.#connected?.client.usable === true;
-    const { client } = await this.connect(signal);
+    const connected = await this.connect(signal);
     try {
-      return await this.#work(what, client, signal, work);
+      return await this.#work(what, connected, signal, work);
     } catch (error) {
       // The server hung up on a silent connection: every command here may be repeated.
       const lost = error instanceof FerryError && error.code === 'CONNECTION_LOST';
       if (!reused || !lost || signal.aborted) throw error;
-      client.close();
-      return this.#work(what, (await this.connect(signal)).client, signal, work);
+      connected.client.close();
+      return this.#work(what, await this.connect(signal), signal, work);
     }
   }
 
   async #work<T>(
     what: string,
-    client: ImapFlow,
+    { client, received }: Connected,
     signal: AbortSignal,
     work: (client: ImapFlow) => Promise<T>,
   ): Promise<T> {
     if (signal.aborted) throw abortReason(signal);
     const unwatch = onAbort(signal, () => client.close());
     try {
-      return await work(client);
+      return await bounded(
+        what,
+        this.#options.endpoint,
+        received,
+        () => client.close(),
+        () => work(client),
+      );
     } catch (error) {
       if (signal.aborted) throw abortReason(signal);
+      if (error instanceof FerryError) throw error;
       throw this.#failure(what, error, client);
     } finally {
       unwatch();

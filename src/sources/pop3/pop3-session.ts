@@ -57,6 +57,11 @@ export class Pop3Session extends Pop3Command {
     this.#attach(socket);
   }
 
+  /** What ended the session; null: nothing has. */
+  get failure(): FerryError | null {
+    return this.#failure;
+  }
+
   get alive(): boolean {
     return this.#failure === null;
   }

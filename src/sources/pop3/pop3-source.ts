@@ -21,7 +21,7 @@ import { openSession } from './login.js';
 import { type DigestOutcome, digest, mark, retrieve, top } from './message-commands.js';
 import { type Begun, pipelined, type Work } from './pipeline.js';
 import { CommandRefused, type Pop3Session } from './pop3-session.js';
-import { type Entry, type Listing, type Paired, pair, sizeOf, takeLine, uniqueId } from './scan-listing.js';
+import { type Entry, type Listing, ListingCap, type Paired, pair, sizeOf, takeLine, uniqueId } from './scan-listing.js';
 import { isTemporary, words } from './status-line.js';
 
 export interface Pop3SourceOptions {
@@ -213,7 +213,11 @@ export class Pop3Source implements Source {
 
   #live(): Pop3Session {
     if (this.#session?.alive === true) return this.#session;
-    throw new FerryError('CONNECTION_LOST', `${where(this.#endpoint)}: the session is over`, { side: 'from' });
+    // What ended the session says more than that it ended.
+    throw (
+      this.#session?.failure ??
+      new FerryError('CONNECTION_LOST', `${where(this.#endpoint)}: the session is over`, { side: 'from' })
+    );
   }
 
   async #keepLoginDelay(signal: AbortSignal): Promise<void> {
@@ -239,7 +243,11 @@ export class Pop3Source implements Source {
   /** Whether a server that does not announce UIDL has it all the same. */
   async #answersUidl(session: Pop3Session, messages: number | null): Promise<boolean> {
     if (messages === 0) return true;
-    const status = await session.askLines('UIDL', () => {});
+    const cap = new ListingCap(messages);
+    const status = await session.askLines('UIDL', line => {
+      const fault = cap.take(line);
+      if (fault !== null) throw session.violation(`UIDL: ${fault}`);
+    });
     if (status.kind !== 'ok' && isTemporary(status)) throw this.#incomplete(`UIDL refused: ${words(status)}`);
     return status.kind === 'ok';
   }
@@ -297,9 +305,10 @@ export class Pop3Source implements Source {
     into: Listing<T>,
     value: (text: string) => T,
   ): Promise<void> {
+    const cap = new ListingCap(this.#messages);
     try {
       const status = await session.askLines(command, line => {
-        const fault = takeLine(into, line, value);
+        const fault = cap.take(line) ?? takeLine(into, line, value);
         if (fault !== null) throw session.violation(`${command}: ${fault}`);
       });
       // Some servers refuse to list an empty maildrop.

@@ -4,8 +4,29 @@ export interface Listing<T> {
   readonly values: T[];
 }
 
-/** A listing with more lines than this is an attack or a fault. */
-const MAX_ENTRIES = 2_000_000;
+/** A listing with more lines or octets than this is an attack or a fault. */
+const MAX_LINES = 1_000_000;
+const MAX_OCTETS = 64 * 1024 * 1024;
+
+/** Refuses a listing that grows beyond all measure: far more lines than STAT counted, or more than anybody has. */
+export class ListingCap {
+  readonly #most: number;
+  #lines = 0;
+  #octets = 0;
+
+  /** @param counted messages according to STAT, null where it did not say; servers differ from it a little */
+  constructor(counted: number | null) {
+    this.#most = counted === null ? MAX_LINES : Math.min(MAX_LINES, 2 * counted + 1000);
+  }
+
+  /** @returns what is wrong, or null */
+  take(line: string): string | null {
+    this.#lines++;
+    this.#octets += line.length;
+    if (this.#lines > this.#most) return `more than ${this.#most} lines`;
+    return this.#octets > MAX_OCTETS ? `more than ${MAX_OCTETS} octets` : null;
+  }
+}
 
 /**
  * Takes one line of LIST or UIDL: message number, one space, value (RFC 1939 sections 5 and 7).
@@ -15,7 +36,6 @@ export function takeLine<T>(listing: Listing<T>, line: string, value: (text: str
   const space = line.indexOf(' ');
   const number = space < 0 ? line : line.slice(0, space);
   if (!/^[0-9]{1,10}$/.test(number) || number === '0') return 'a line without a message number';
-  if (listing.numbers.length >= MAX_ENTRIES) return `more than ${MAX_ENTRIES} lines`;
   listing.numbers.push(Number(number));
   listing.values.push(value(space < 0 ? '' : line.slice(space + 1)));
   return null;

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { pair, sizeOf, takeLine, uniqueId } from '../../../src/sources/pop3/scan-listing.js';
+import { ListingCap, pair, sizeOf, takeLine, uniqueId } from '../../../src/sources/pop3/scan-listing.js';
 import { type FakeOptions, startPop3 } from '../../servers/pop3-fake.js';
 import { listAll, message, never, noCheckpoints, readAll, sourceFor, texts } from './setup.js';
 
@@ -152,11 +152,15 @@ describe('a listing', () => {
     await expect(listAll(source)).rejects.toMatchObject({ code: 'SOURCE_LISTING_INCOMPLETE' });
   });
 
-  test('of an endless UIDL answer needs no endless memory before it is refused', () => {
-    const listing = { numbers: [], values: [] };
-    let fault: string | null = null;
-    for (let n = 1; n <= 2_000_001 && fault === null; n++) fault = takeLine(listing, '1 x', () => null);
-    expect(fault).toBe('more than 2000000 lines');
+  test.each([
+    [5, '1 x', 1010, 'more than 1010 lines'],
+    [null, '1 x', 1_000_000, 'more than 1000000 lines'],
+    [2 ** 40, '1 x', 1_000_000, 'more than 1000000 lines'],
+    [null, 'x'.repeat(8000), 8388, 'more than 67108864 octets'],
+  ])('of far more than STAT counted (%s), or than anybody has, is refused', (counted, line, taken, fault) => {
+    const cap = new ListingCap(counted);
+    for (let n = 0; n < taken; n++) if (cap.take(line) !== null) expect.unreachable();
+    expect(cap.take(line)).toBe(fault);
   });
 });
 
