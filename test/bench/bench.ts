@@ -19,13 +19,14 @@ import { forkDelayProxy } from './delay-process.js';
 import { corpus, fromLineDate } from './generator.js';
 import { measure, median } from './measure.js';
 import { machineFacts, type Result, type Row, writePage } from './performance-page.js';
+import { scanAll, scanTables } from './scan.js';
 
 const { values: flags } = parseArgs({
   options: {
     messages: { type: 'string', default: '2000' },
     runs: { type: 'string', default: '3' },
     rtt: { type: 'string', default: '0,40' },
-    scenarios: { type: 'string', default: 'pop3,sdbox,plain-server,again,mbox,scale' },
+    scenarios: { type: 'string', default: 'scan,pop3,sdbox,plain-server,again,mbox,scale' },
     full: { type: 'boolean', default: false },
     'no-page': { type: 'boolean', default: false },
   },
@@ -171,6 +172,9 @@ async function writeMbox(path: string, count: number): Promise<void> {
 }
 
 async function main(): Promise<number> {
+  // Alone, before any server runs.
+  const scan = wanted.has('scan') ? await scanAll(100) : null;
+  if (scan !== null) console.log(scanTables(scan));
   const reason = dovecotUnavailable();
   if (reason !== null) {
     console.log(`No figures without a real server: ${reason}`);
@@ -262,7 +266,7 @@ async function main(): Promise<number> {
     await rm(directory, { recursive: true, force: true });
   }
   if (rows.length === 0) return 1;
-  const result: Result = { ...(await machineFacts()), rows };
+  const result: Result = { ...(await machineFacts()), rows, ...(scan === null ? {} : { scan }) };
   const docs = fileURLToPath(new URL('../../docs', import.meta.url));
   if (flags['no-page']) console.log(JSON.stringify(result));
   else {

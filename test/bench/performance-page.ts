@@ -3,6 +3,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { cpus, release, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { type ScanResult, scanTables } from './scan.js';
 
 const run = promisify(execFile);
 
@@ -32,9 +33,11 @@ export interface Result {
   readonly machine: string;
   readonly versions: string;
   readonly rows: readonly Row[];
+  /** Reading mailbox files, no server in it. */
+  readonly scan?: ScanResult;
 }
 
-export async function machineFacts(): Promise<Omit<Result, 'rows'>> {
+export async function machineFacts(): Promise<Omit<Result, 'rows' | 'scan'>> {
   const processors = cpus();
   const version = JSON.parse(await readFile(new URL('../../package.json', import.meta.url), 'utf8')) as {
     version: string;
@@ -80,7 +83,11 @@ end, medians of the runs given; memory is the highest of all runs. After every r
 destination and its SHA-256 and INTERNALDATE compared with what had been put into the source.
 
 ${sections.join('\n')}
-${scale.length === 0 ? '' : `## Cost over the size of a mailbox\n${table(scale)}\n\n![Seconds over messages](performance.svg)\n`}`,
+${scale.length === 0 ? '' : `## Cost over the size of a mailbox\n${table(scale)}\n\n![Seconds over messages](performance.svg)\n`}${
+  result.scan === undefined
+    ? ''
+    : `\n## Reading mailbox files\nFrom page cache, best of several runs; a speed is given only where as many messages were found as by the others.\n\n${scanTables(result.scan)}`
+}`,
   );
 }
 
