@@ -17,7 +17,7 @@ export function errorText(error: FerryError): string {
 }
 
 /** Asks for a password without showing it. @throws FerryError SECRET_UNAVAILABLE without a terminal */
-export function askPassword(prompt: string): Promise<string> {
+export function askPassword(prompt: string, signal?: AbortSignal): Promise<string> {
   const { stdin, stderr } = process;
   if (!stdin.isTTY) {
     throw new FerryError(
@@ -28,13 +28,15 @@ export function askPassword(prompt: string): Promise<string> {
       },
     );
   }
-  stderr.write(prompt);
   return new Promise((resolve, reject) => {
     let typed = '';
+    // Before the prompt: who answers at once must not see what he types.
     stdin.setRawMode(true);
     stdin.setEncoding('utf8');
     stdin.resume();
+    stderr.write(prompt);
     const end = (finish: () => void) => {
+      signal?.removeEventListener('abort', stopped);
       stdin.off('data', onData);
       stdin.setRawMode(false);
       stdin.pause();
@@ -44,13 +46,14 @@ export function askPassword(prompt: string): Promise<string> {
     const onData = (chunk: string) => {
       for (const c of chunk) {
         if (c === '\r' || c === '\n') return end(() => resolve(typed));
-        if (c === '\u0003' || c === '\u0004')
-          return end(() => reject(new FerryError('INTERRUPTED', 'stopped at the password prompt')));
+        if (c === '\u0003' || c === '\u0004') return stopped();
         if (c === '\u007f' || c === '\b') typed = [...typed].slice(0, -1).join('');
         else typed += c;
       }
     };
+    const stopped = () => end(() => reject(new FerryError('INTERRUPTED', 'stopped at the password prompt')));
     stdin.on('data', onData);
+    signal?.addEventListener('abort', stopped, { once: true });
   });
 }
 

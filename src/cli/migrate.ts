@@ -1,4 +1,5 @@
 import { createWriteStream } from 'node:fs';
+import { finished } from 'node:stream/promises';
 import type { Config } from '../config/config.js';
 import { FerryError, printable } from '../errors.js';
 import { openLedger, openLedgerReadOnly } from '../ledger/sqlite-ledger.js';
@@ -80,6 +81,7 @@ export async function migrateCommand(
     progress.stop();
     stop.release();
   }
+  await progress.written();
   if (keeper !== null && keeper.trouble !== null) troubles.push(keeper.trouble);
   const exitCode = await show(result, flags, progress, troubles);
   if (what === 'migrate') await tellAfter(config, result, exitCode);
@@ -139,20 +141,31 @@ async function configOf(names: readonly string[], flags: MigrateFlags): Promise<
   );
 }
 
-function progressOf(flags: MigrateFlags): Progress {
+interface Shown extends Progress {
+  /** Resolves once all of it is in the file, or cannot be. */
+  written(): Promise<void>;
+}
+
+function progressOf(flags: MigrateFlags): Shown {
   const { stderr, env } = process;
   const mode = flags.events !== undefined ? 'ndjson' : flags.quiet === true ? 'silent' : 'auto';
-  const stream =
+  const file =
     flags.events === undefined || flags.events === '-'
-      ? stderr
+      ? null
       : createWriteStream(flags.events, { flags: 'w', mode: 0o600 });
-  return createProgress({
+  const progress = createProgress({
     mode,
-    stream,
+    stream: file ?? stderr,
     isTTY: stderr.isTTY === true,
     noColor: !flags.color || (env['NO_COLOR'] ?? '') !== '',
     plain: (env['CI'] ?? '') !== '' || env['TERM'] === 'dumb',
   });
+  const written = async () => {
+    file?.end();
+    // What went wrong is told by trouble().
+    if (file !== null) await finished(file).catch(() => undefined);
+  };
+  return { ...progress, written };
 }
 
 function checkReportName(file: string | undefined): void {

@@ -20,9 +20,7 @@ export async function oauthOf(
   const { clientId, clientSecret } = login;
   const provider = oauthProvider(login.provider);
   const secret =
-    clientSecret === null
-      ? null
-      : await resolveSecret(clientSecret, { account, side, prompt: text => askPassword(text) }, signal);
+    clientSecret === null ? null : await resolveSecret(clientSecret, { account, side, prompt: askPassword }, signal);
   const client = new OAuthClient({
     provider,
     clientId,
