@@ -7,6 +7,7 @@ export default defineConfig({
     globalSetup: new URL('build-first.ts', import.meta.url).pathname,
     testTimeout: 120_000,
     hookTimeout: 120_000,
+    expect: { poll: { timeout: 60_000 } },
     pool: 'forks',
     maxWorkers: 2,
     reporters: ['default'],
