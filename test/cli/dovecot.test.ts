@@ -98,7 +98,9 @@ describe.skipIf(reason !== null)('from Dovecot to Dovecot', () => {
       expect(accountOf(second)).toMatchObject({ exitCode: 0, copied: 0, skipped: { known: messages.length } });
       // Dovecot tells at the end of a POP3 session how many messages it sent; the IMAP side is not even called.
       const sent = async () => [...(await dovecot.log()).matchAll(new RegExp(`pop3\\(${from}\\).* retr=(\\d+)/`, 'g'))];
-      await expect.poll(async () => (await sent()).map(([, count]) => Number(count))).toEqual([messages.length, 0]);
+      await expect
+        .poll(async () => (await sent()).map(([, count]) => Number(count)), { timeout: 10_000 })
+        .toEqual([messages.length, 0]);
       expect(await logins(dovecot, to)).toBe(sessions);
       expect(multiset((await archived(dovecot, to)).map(({ octets }) => octets))).toEqual(multiset(messages));
     },

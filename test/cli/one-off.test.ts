@@ -109,7 +109,7 @@ describe('a migration without a configuration', () => {
 const hasPython = spawnSync('python3', ['-c', 'import pty']).status === 0;
 if (!hasPython) console.log('Passwords typed at a terminal are not tested here: python3 is not here');
 
-/** Types each answer once its prompt has come, and passes on what the terminal shows. */
+/** Types each answer (or sends the signal) once its prompt has come, and passes on what the terminal shows. */
 const TERMINAL = `
 import os, pty, sys, json
 prompts = json.loads(sys.argv[1])
@@ -126,7 +126,8 @@ while True:
         break
     shown += octets
     while prompts and prompts[0][0].encode() in shown:
-        os.write(fd, prompts.pop(0)[1].encode())
+        answer = prompts.pop(0)[1]
+        os.kill(pid, 15) if answer == 'SIGTERM' else os.write(fd, answer.encode())
 sys.stdout.buffer.write(shown)
 sys.stdout.flush()
 sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
@@ -168,9 +169,12 @@ describe.skipIf(!hasPython)('at a terminal', () => {
     expect(shown).toContain('done 4, refused 0, in doubt 0, of 4');
   });
 
-  it('Ctrl-C at the prompt ends with 75, and no server was called', async () => {
+  it.each([
+    ['Ctrl-C', '\u0003'],
+    ['SIGTERM', 'SIGTERM'],
+  ])('%s at the prompt ends with 75, and no server was called', async (_, answer) => {
     const { home, from, to, urls } = await ends();
-    const { code } = await atTerminal(home, ['migrate', ...urls], [['(from): ', '\u0003']]);
+    const { code } = await atTerminal(home, ['migrate', ...urls], [['(from): ', answer]]);
     expect(code).toBe(75);
     expect(from.connections + to.connections.opened).toBe(0);
   });

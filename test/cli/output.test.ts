@@ -232,6 +232,13 @@ describe('help', () => {
       expect(sample).toContain(key);
   });
 
+  it('the configuration in the README loads', async () => {
+    const readme = readFileSync(new URL('../../README.md', import.meta.url), 'utf8');
+    const home = scratch();
+    home.write('mailferry.yaml', /```yaml\n([\s\S]*?)```/.exec(readme)?.[1] ?? '');
+    expect(await home.run('status')).toMatchObject({ code: 0, err: '' });
+  });
+
   it('config schema is a JSON Schema of it', async () => {
     const schema = JSON.parse((await scratch().run('config', 'schema')).out);
     expect(schema.$schema).toMatch(/json-schema\.org/);

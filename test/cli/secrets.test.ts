@@ -80,7 +80,9 @@ describe('no password is shown', () => {
         ],
       });
       const going = home.start(['migrate'], { WRONG_PASSWORD: undefined });
-      await expect.poll(() => from.commands.filter(line => line === 'STAT').length).toBeGreaterThan(0);
+      await expect
+        .poll(() => from.commands.filter(line => line === 'STAT').length, { timeout: 20_000 })
+        .toBeGreaterThan(0);
       assertNoSecret(readFileSync(`/proc/${going.child.pid}/cmdline`, 'latin1'), 'the arguments');
       going.child.kill('SIGKILL');
       await going.finished;
