@@ -23,9 +23,6 @@ import type { Endpoint } from '../net/endpoint.js';
 import { compileRouting, type Routing } from '../routing/route.js';
 import type { AccountJob, Filter } from '../run/account-job.js';
 import type { Unprepared } from '../run/migrate.js';
-import { MaildirSource } from '../sources/maildir/maildir-source.js';
-import { MboxSource } from '../sources/mbox/mbox-source.js';
-import { Pop3Source } from '../sources/pop3/pop3-source.js';
 import type { Source } from '../sources/source.js';
 import { askPassword } from './io.js';
 import type { MigrateFlags } from './program.js';
@@ -112,6 +109,7 @@ async function buildJob(
   };
 }
 
+/** Only the source that is asked for is loaded. */
 async function buildSource(
   account: AccountConfig,
   bodies: BodyStore,
@@ -120,7 +118,8 @@ async function buildSource(
 ): Promise<Source> {
   const { from } = account;
   switch (from.kind) {
-    case 'pop3':
+    case 'pop3': {
+      const { Pop3Source } = await import('../sources/pop3/pop3-source.js');
       return new Pop3Source({
         endpoint: endpointOf(from, 'from'),
         credentials: await credentialsOf(account.name, from, 'from', state, signal),
@@ -128,7 +127,9 @@ async function buildSource(
         bodies,
         maxMessageOctets: MAX_MESSAGE_OCTETS,
       });
-    case 'mbox':
+    }
+    case 'mbox': {
+      const { MboxSource } = await import('../sources/mbox/mbox-source.js');
       return new MboxSource({
         paths: from.paths,
         layout: from.layout,
@@ -136,8 +137,11 @@ async function buildSource(
         deleted: from.deleted,
         bodies,
       });
-    case 'maildir':
+    }
+    case 'maildir': {
+      const { MaildirSource } = await import('../sources/maildir/maildir-source.js');
       return new MaildirSource({ paths: [from.path], deleted: from.deleted, bodies });
+    }
   }
 }
 

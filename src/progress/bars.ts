@@ -1,5 +1,6 @@
+import { createRequire } from 'node:module';
 import { Writable } from 'node:stream';
-import { MultiBar, type SingleBar } from 'cli-progress';
+import type { SingleBar } from 'cli-progress';
 import { cut, displayWidth, shown } from '../report/safe-text.js';
 import type { Listener } from '../run/events.js';
 import { barLine } from './bar-line.js';
@@ -15,6 +16,11 @@ export interface BarsOptions {
   readonly colour: boolean;
   readonly now: () => number;
 }
+
+const require = createRequire(import.meta.url);
+
+/** Loaded where bars are drawn, which is on terminals only. */
+const cliProgress = (): typeof import('cli-progress') => require('cli-progress');
 
 const MOST_NAME_COLUMNS = 20;
 const CLEAR_BELOW = '\x1b[J';
@@ -39,7 +45,7 @@ export function barsProgress(
   let stopped = false;
 
   const screen = frameStream(output);
-  const multi = new MultiBar({
+  const multi = new (cliProgress().MultiBar)({
     stream: screen.stream,
     format: (_options, _params, payload: { readonly name: string | null }) => {
       const line = payload.name === null ? totalLine() : accountLine(tally.account(payload.name));

@@ -1,6 +1,5 @@
 import type { RunResult } from '../run/result.js';
 import { renderCsv } from './csv.js';
-import { renderHtml } from './html.js';
 import { renderJson } from './json.js';
 import { renderText } from './text.js';
 
@@ -35,6 +34,7 @@ export async function renderReport(result: RunResult, format: ReportFormat, cont
     case 'csv':
       return renderCsv(result);
     case 'html':
-      return await renderHtml(result, context.generator);
+      // Large, and seldom wanted.
+      return await (await import('./html.js')).renderHtml(result, context.generator);
   }
 }

@@ -1,5 +1,10 @@
-import { RE2JS } from 're2js';
+import { createRequire } from 'node:module';
 import { FerryError, printable } from '../errors.js';
+
+const require = createRequire(import.meta.url);
+
+/** Loaded for the first regular expression. */
+const re2js = (): typeof import('re2js') => require('re2js');
 
 /** A case-insensitive glob over the whole text (* any run, ? one character, \ takes the next literally), or a regular expression found anywhere in it. */
 export type Pattern = string | { readonly regex: string };
@@ -17,7 +22,7 @@ export function compilePattern(pattern: Pattern): Matcher {
 
 function regexMatcher(regex: string): Matcher {
   try {
-    const compiled = RE2JS.compile(regex);
+    const compiled = re2js().RE2JS.compile(regex);
     return { text: `/${regex}/`, matches: text => compiled.matcher(text).find() };
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);
