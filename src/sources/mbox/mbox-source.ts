@@ -93,24 +93,6 @@ export class MboxSource implements Source {
     return this.#opened;
   }
 
-  /** Whether the first file is a Gmail export (Takeout), whose labels make the better folders. Reads a few octets. */
-  async isTakeout(): Promise<boolean> {
-    const { layout } = this.#options;
-    const [first] = this.#files;
-    if (layout !== 'auto' || first === undefined) return layout === 'takeout';
-    const file = await MailFile.open(first.path);
-    try {
-      for await (const head of file.chunks(0))
-        return /^(?:\xef\xbb\xbf)?From \d{6,}@xxx/.test(head.toString('latin1', 0, 64));
-      return false;
-    } catch {
-      // A file that cannot be inflated is no export; list() says what is wrong with it.
-      return false;
-    } finally {
-      await file.close();
-    }
-  }
-
   /**
    * A file that changed while it was scanned is listed as far as it is certain, gets no checkpoint, and INPUT_CHANGED is
    * thrown after the last page of all: what was listed may be carried.

@@ -115,7 +115,6 @@ describe('hints', () => {
     const export1 = mail('1', undefined, 'X-GM-THRID: 1\nX-Gmail-Labels: =?UTF-8?Q?Gesendet,Ungelesen,Markiert?=\n');
     const source = mboxSource(file(export1.replace('joe@example.org Tue', '1603564516075394508@xxx Tue')));
     const { refs } = await listAll(source);
-    expect(await source.isTakeout()).toBe(true);
     for await (const outcome of source.read(refs, never)) {
       if (!outcome.ok) throw new Error(outcome.failure.text);
       const { body, hints } = outcome.message;
