@@ -1,5 +1,5 @@
 /**
- * An IMAP server in the test process: behaves like a plain good one, with switchable capabilities, and misbehaves where
+ * An IMAP server in the test process: behaves like a plain good one (which takes no mail while a mailbox is open read-only), with switchable capabilities, and misbehaves where
  * a test says so. Octets are stored exactly as they came.
  *
  *   const server = await startImap({ capabilities: ['LITERAL+', 'UIDPLUS'], faults: { message: n => n === 3 ? { no: '[OVERQUOTA] full' } : 'store' } });
@@ -279,6 +279,7 @@ class Connection {
   #loggedIn = false;
   #awaits: ((line: string) => string) | null = null;
   #selected: FakeMailbox | null = null;
+  #readOnly = false;
   #dead = false;
 
   constructor(socket: Socket, shared: Shared) {
@@ -456,7 +457,9 @@ class Connection {
       case 'EXAMINE':
         return this.#select(tag, verb, name);
       case 'UNSELECT':
+      case 'CLOSE':
         this.#selected = null;
+        this.#readOnly = false;
         return ok;
       case 'GETQUOTAROOT':
         this.#send('* QUOTAROOT INBOX ""\r\n* QUOTA "" (STORAGE 10 1000)\r\n');
@@ -569,6 +572,7 @@ class Connection {
     const mailbox = this.#shared.store.get(name);
     if (mailbox === undefined) return `${tag} NO [NONEXISTENT] no such mailbox\r\n`;
     this.#selected = mailbox;
+    this.#readOnly = verb === 'EXAMINE';
     const permanent = this.#shared.options.permanentFlags ?? '\\Answered \\Flagged \\Deleted \\Seen \\Draft \\*';
     return [
       '* FLAGS (\\Answered \\Flagged \\Deleted \\Seen \\Draft)',
@@ -586,6 +590,8 @@ class Connection {
     const { store, faults, options } = this.#shared;
     const mailbox = store.get(name);
     if (mailbox === undefined) return `${tag} NO [TRYCREATE] no such mailbox\r\n`;
+    // As Courier does.
+    if (this.#readOnly) return `${tag} NO Current box is selected READ-ONLY.\r\n`;
     const messages = incoming(name, args);
     const capabilities = this.#capabilities();
     if (messages.length === 0 || (messages.length > 1 && !capabilities.includes('MULTIAPPEND'))) {

@@ -211,6 +211,7 @@ export class ImapDestination implements Destination {
       const { messages } = await this.#select(session, mailbox, 'EXAMINE', signal);
       if (messages > 0) yield* describeSelected(session, uids, request, signal);
     } finally {
+      leaveReadOnly(session);
       release();
     }
   }
@@ -218,6 +219,7 @@ export class ImapDestination implements Destination {
   async status(mailbox: Mailbox, signal: AbortSignal) {
     return this.#alone(signal, async session => {
       const { uidValidity, uidNext, messages } = await select(session, mailbox.wireName, 'EXAMINE', signal);
+      leaveReadOnly(session);
       return { uidValidity, uidNext: uidNext ?? mailbox.uidNext, messages };
     });
   }
@@ -407,6 +409,11 @@ export class ImapDestination implements Destination {
     const text = `"${printable(mailbox.path)}": UIDVALIDITY was ${mailbox.uidValidity} and is ${selected.uidValidity}`;
     throw new FerryError('UIDVALIDITY_CHANGED', text, { side: 'to' });
   }
+}
+
+/** Courier refuses APPEND to any mailbox while one is open read-only. CLOSE removes nothing after EXAMINE (RFC 3501). */
+function leaveReadOnly(session: ImapSession): void {
+  void session.run(['CLOSE\r\n'], { signal: new AbortController().signal });
 }
 
 function hierarchyOf(
