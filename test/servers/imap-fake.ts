@@ -1,6 +1,6 @@
 /**
- * An IMAP server in the test process: behaves like a plain good one (which takes no mail while a mailbox is open read-only), with switchable capabilities, and misbehaves where
- * a test says so. Octets are stored exactly as they came.
+ * An IMAP server in the test process: behaves like a plain good one, with switchable capabilities, and misbehaves where
+ * a test says so. Octets are stored exactly as they came. It takes no mail while a mailbox is open read-only.
  *
  *   const server = await startImap({ capabilities: ['LITERAL+', 'UIDPLUS'], faults: { message: n => n === 3 ? { no: '[OVERQUOTA] full' } : 'store' } });
  *   … server.port, user "user", password "secret" …
