@@ -31,7 +31,7 @@ describe('a POP3 server that', () => {
         await source.open(new AbortController().signal);
         const { refs } = await listAll(source);
         const { error } = await readAll(source, refs);
-        if (error !== null) throw error;
+        if (error !== null) throw asFerryError(error);
       });
       await source.close(false);
       expect([...scenario.exit, ...(scenario.exit.includes(1) ? [0] : [])]).toContain(exit);
