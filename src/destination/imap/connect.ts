@@ -21,9 +21,9 @@ const imapflow = (): typeof import('imapflow') => require('imapflow');
 const LINE_OCTETS = 64 * 1024;
 const LITERAL_OCTETS = 64 * 1024;
 const RESPONSE_OCTETS = 256 * 1024;
-/** All responses to one command: a LIST of 80,000 mailboxes has so many. imapflow keeps them all. */
-const ANSWER_OCTETS = 8 * 1024 * 1024;
-const SCALE_MS = 50;
+/** Greeting, capabilities and the answers to a login. */
+const LOGIN_OCTETS = 256 * 1024;
+const SCALE_MS = 20;
 
 export interface ConnectOptions {
   readonly endpoint: Endpoint;
@@ -38,6 +38,8 @@ export interface Connected {
   readonly security: string;
   /** Octets the server has sent so far. */
   received(): number;
+  /** Why we closed the connection ourselves: the server broke the protocol, or fell silent; null: we did not. */
+  broken(): FerryError | null;
 }
 
 /**
@@ -92,12 +94,19 @@ async function attempt(options: ConnectOptions, secret: Secret, signal: AbortSig
   // We never enable QRESYNC. Walking the range of one made-up VANISHED would keep the process busy for minutes.
   Object.assign(client, { untaggedVanished: async () => {} });
   // An 'error' nobody listens to ends the process; what it means is told by the promise that rejects.
-  client.on('error', () => undefined);
-  client.on('alert', alert => options.log(`the server says: ${printable(alert.message)}`));
+  let broken: FerryError | null = null;
+  client.on('error', (error: ImapFailure) => {
+    broken ??= error.code === 'ETIMEOUT' ? silence(endpoint) : violationOf(error, endpoint);
+  });
+  client.on('alert', alert => {
+    // Before TLS these may be the words of anybody on the way.
+    if (endpoint.security === 'starttls' && carried.socket() === opened) return;
+    options.log(`the server says: ${printable(alert.message)}`);
+  });
   const unwatch = onAbort(signal, () => client.close());
   try {
     await bounded(
-      'login',
+      { what: 'login', octets: LOGIN_OCTETS },
       endpoint,
       carried.received,
       () => client.close(),
@@ -108,7 +117,7 @@ async function attempt(options: ConnectOptions, secret: Secret, signal: AbortSig
     if (security === 'plain' && !witness.loggedIn) {
       throw new FerryError('TLS_REQUIRED', `${where(endpoint)} claims we are logged in before we were`, { side: 'to' });
     }
-    return { client, security, received: carried.received };
+    return { client, security, received: carried.received, broken: () => broken };
   } catch (error) {
     client.close();
     opened.destroy();
@@ -144,27 +153,27 @@ function carrying(opened: Socket | TLSSocket, endpoint: Endpoint) {
 /**
  * One exchange with the server: whole within timeouts.command, however busily it trickles, and of no more octets than
  * honest answers have.
+ * @param limit what the exchange is called, and the most octets an honest answer has
  * @param end makes work reject
  * @throws FerryError TIMEOUT, PROTOCOL_VIOLATION, and what work rejects with
  */
 export async function bounded<T>(
-  what: string,
+  limit: { readonly what: string; readonly octets: number },
   endpoint: Endpoint,
   received: () => number,
   end: () => void,
   work: () => Promise<T>,
 ): Promise<T> {
   const before = received();
-  const limit = endpoint.timeouts.command;
+  const { command } = endpoint.timeouts;
   const met: { failure: FerryError | null } = { failure: null };
   const fail = (code: 'TIMEOUT' | 'PROTOCOL_VIOLATION', text: string) => {
-    met.failure ??= new FerryError(code, `${where(endpoint)}: ${what}: ${text}`, { side: 'to' });
+    met.failure ??= new FerryError(code, `${where(endpoint)}: ${limit.what}: ${text}`, { side: 'to' });
     end();
   };
-  const clock = setTimeout(() => fail('TIMEOUT', `no complete answer within ${duration(limit)}`), limit);
+  const clock = setTimeout(() => fail('TIMEOUT', `no complete answer within ${duration(command)}`), command);
   const scale = setInterval(() => {
-    if (received() - before > ANSWER_OCTETS)
-      fail('PROTOCOL_VIOLATION', `an answer of more than ${ANSWER_OCTETS} octets`);
+    if (received() - before > limit.octets) fail('PROTOCOL_VIOLATION', `an answer of more than ${limit.octets} octets`);
   }, SCALE_MS);
   try {
     return await work();
@@ -236,14 +245,23 @@ function connectFailure(thrown: unknown, client: ImapFlow, endpoint: Endpoint, s
   if (error.code !== undefined && GONE.has(error.code)) {
     return new FerryError('CONNECTION_LOST', `${place} closed the connection before the login was done`, side);
   }
-  if (error.code === 'ETIMEOUT') {
-    return new FerryError('TIMEOUT', `${place} did not answer within ${duration(endpoint.timeouts.idle)}`, side);
-  }
-  if (error.code !== undefined && /^Parser|TooLarge|TooMany|Unexpected|Invalid|INJECTION|Processing/.test(error.code)) {
-    return new FerryError('PROTOCOL_VIOLATION', `${place}: ${printable(error.message)}`, side);
-  }
+  if (error.code === 'ETIMEOUT') return silence(endpoint);
+  const violation = violationOf(error, endpoint);
+  if (violation !== null) return violation;
   if (/authentication mechanism/i.test(error.message)) return loginFailure(error, endpoint, secret);
   return new FerryError('CONNECTION_LOST', `${place}: ${printable(error.message)}`, side);
+}
+
+function silence(endpoint: Endpoint): FerryError {
+  const text = `${where(endpoint)} did not answer within ${duration(endpoint.timeouts.idle)}`;
+  return new FerryError('TIMEOUT', text, { side: 'to' });
+}
+
+/** null: the error is about something else. */
+function violationOf({ code, message }: ImapFailure, endpoint: Endpoint): FerryError | null {
+  if (code === undefined || !/^Parser|TooLarge|TooMany|TooLong|Unexpected|Invalid|INJECTION|Processing/.test(code))
+    return null;
+  return new FerryError('PROTOCOL_VIOLATION', `${where(endpoint)}: ${printable(message)}`, { side: 'to' });
 }
 
 function startTlsFailure(error: ImapFailure, endpoint: Endpoint): FerryError {

@@ -16,6 +16,10 @@ export interface OpenedMailbox {
   readonly listed: boolean;
 }
 
+/** A LIST of 30,000 mailboxes has so many. imapflow keeps them all. */
+const LIST_OCTETS = 3 * 1024 * 1024;
+const ANSWER_OCTETS = 1024 * 1024;
+
 /** What servers answer to CREATE of a mailbox that is there, where they know no [ALREADYEXISTS]. */
 const EXISTS = /exists/i;
 
@@ -127,7 +131,7 @@ export class Control {
 
   async #work<T>(
     what: string,
-    { client, received }: Connected,
+    { client, received, broken }: Connected,
     signal: AbortSignal,
     work: (client: ImapFlow) => Promise<T>,
   ): Promise<T> {
@@ -135,7 +139,7 @@ export class Control {
     const unwatch = onAbort(signal, () => client.close());
     try {
       return await bounded(
-        what,
+        { what, octets: what === 'LIST' ? LIST_OCTETS : ANSWER_OCTETS },
         this.#options.endpoint,
         received,
         () => client.close(),
@@ -144,7 +148,7 @@ export class Control {
     } catch (error) {
       if (signal.aborted) throw abortReason(signal);
       if (error instanceof FerryError) throw error;
-      throw this.#failure(what, error, client);
+      throw broken() ?? this.#failure(what, error, client);
     } finally {
       unwatch();
     }
