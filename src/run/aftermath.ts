@@ -53,7 +53,7 @@ export async function verifyStored(
   if (policy.kind === 'off') return;
   const records =
     job.remove.kind === 'never'
-      ? concat(account.deliveries({ run: run.run, state: 'done' }), foundNow(account, found))
+      ? concat(account.deliveries({ run: run.run, unverified: true }), foundNow(account, found))
       : account.deliveries({ unverified: true });
   const chosen = chosenDeliveries(records, policy);
   const first = chosen.next();
@@ -77,7 +77,8 @@ function* concat<T>(...parts: readonly Iterable<T>[]): Iterable<T> {
 /** As they are recorded by now. */
 function* foundNow(account: AccountReader, found: readonly DeliveryRecord[]): Iterable<DeliveryRecord> {
   for (const { id, message } of found)
-    for (const record of account.deliveriesOf(message)) if (record.id === id && record.state === 'done') yield record;
+    for (const record of account.deliveriesOf(message))
+      if (record.id === id && record.state === 'done' && record.verified === null) yield record;
 }
 
 /** Removes at the source what was verified, in short sessions of their own. */
