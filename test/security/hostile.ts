@@ -275,9 +275,18 @@ export const HOSTILE_POP3: readonly Scenario[] = [
 
 const IMAP_CAPABILITY = '* CAPABILITY IMAP4rev1 LITERAL+ UIDPLUS NAMESPACE AUTH=PLAIN SASL-IR\r\n';
 
+/** An empty IMAP server that behaves, but for what `change` makes of each of its answers. */
+export function honestImap(peer: Peer, change: (reply: string) => string): Promise<void> {
+  return imap(peer, async () => false, change);
+}
+
 /** An empty IMAP server; `own` answers what it has an answer for. */
-async function imap(peer: Peer, own: (verb: string, tag: string, line: string) => Promise<boolean>): Promise<void> {
-  await peer.send('* OK ready\r\n');
+async function imap(
+  peer: Peer,
+  own: (verb: string, tag: string, line: string) => Promise<boolean>,
+  change = (reply: string) => reply,
+): Promise<void> {
+  await peer.send(change('* OK ready\r\n'));
   for (;;) {
     const line = await peer.line();
     const [tag = '', verb = ''] = line.split(' ');
@@ -289,7 +298,7 @@ async function imap(peer: Peer, own: (verb: string, tag: string, line: string) =
       for (let left = Number(literal[1]); left > 0; ) left -= (await peer.line()).length + 2;
       await peer.line().catch(() => '');
     }
-    await peer.send(answerOf(verb.toUpperCase(), tag));
+    await peer.send(change(answerOf(verb.toUpperCase(), tag)));
     if (verb.toUpperCase() === 'LOGOUT') return peer.end();
   }
 }

@@ -33,7 +33,7 @@ async function refusal(
   );
   await opened.close(false);
   const octets = server.octets();
-  return { error: result as FerryError, octets, log };
+  return { error: result, octets, log };
 }
 
 function expectNoCredential(octets: string): void {

@@ -16,8 +16,8 @@ export interface OpenedMailbox {
   readonly listed: boolean;
 }
 
-/** A LIST of 30,000 mailboxes has so many. imapflow keeps them all. */
-const LIST_OCTETS = 3 * 1024 * 1024;
+/** A LIST of 15,000 mailboxes with long names has so many. imapflow keeps them all, at twenty times their size. */
+const LIST_OCTETS = 1.5 * 1024 * 1024;
 const ANSWER_OCTETS = 1024 * 1024;
 
 /** What servers answer to CREATE of a mailbox that is there, where they know no [ALREADYEXISTS]. */
