@@ -79,10 +79,14 @@ test.each([
   ]
     .map(name => `${name}: ${value}\r\n`)
     .join('');
-  const facts = readFacts([Buffer.from(`${header}\r\n`)], {}, {
-    internalDateOrder: ['received', 'deliveryDate', 'date'],
-    now: 1_700_000_000,
-  });
+  const facts = readFacts(
+    [Buffer.from(`${header}\r\n`)],
+    {},
+    {
+      internalDateOrder: ['received', 'deliveryDate', 'date'],
+      now: 1_700_000_000,
+    },
+  );
   expect(facts.digest).toBeDefined();
 });
 
