@@ -347,7 +347,7 @@ export class SqliteAccountLedger implements AccountLedger {
     });
   }
 
-  recordRemoved(messages: readonly MessageKey[], at: number): void {
+  recordRemoved(messages: readonly MessageKey[], at: number | null): void {
     this.#write(() => {
       for (const message of messages) this.#db.statement(SQL.removed).run(at, ...this.#key(message));
     });

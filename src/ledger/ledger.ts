@@ -165,7 +165,8 @@ export interface LedgerReader {
  * failed write throws STATE_UNWRITABLE (or STATE_DAMAGED), nothing may be sent after it, and every later write throws too.
  */
 export interface Ledger extends LedgerReader {
-  beginRun(run: { readonly id: string; readonly startedAt: number; readonly options: unknown }): void;
+  /** False: there is a run of this id already. */
+  beginRun(run: { readonly id: string; readonly startedAt: number; readonly options: unknown }): boolean;
   endRun(run: {
     readonly id: string;
     readonly endedAt: number;
@@ -252,8 +253,8 @@ export interface AccountLedger extends AccountReader {
   recordRollback(ids: readonly number[]): void;
   /** Looked at for the last time. */
   endWatches(ids: readonly number[]): void;
-  /** Their removal at the source is asked for. */
-  recordRemoved(messages: readonly MessageKey[], at: number): void;
+  /** Their removal at the source is asked for; null: it is certain that none of them went. */
+  recordRemoved(messages: readonly MessageKey[], at: number | null): void;
   setCheckpoint(key: string, value: string): void;
   /** Drops all checkpoints whose key begins so. */
   dropCheckpoints(prefix: string): void;

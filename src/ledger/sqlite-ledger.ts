@@ -42,11 +42,19 @@ export class SqliteLedger implements Ledger {
     this.#db = db;
   }
 
-  beginRun(run: { readonly id: string; readonly startedAt: number; readonly options: unknown }): void {
+  beginRun(run: { readonly id: string; readonly startedAt: number; readonly options: unknown }): boolean {
     const row = { name: run.id, started_at: run.startedAt, options: JSON.stringify(run.options ?? null) };
     // A run that recorded nothing more left nothing to be told of.
-    this.#db.writeSoon(() => {
-      this.#run = this.#db.first(builder.insertInto('run').values(row).returning('id'))?.id ?? null;
+    const begin = builder
+      .insertInto('run')
+      .values(row)
+      .onConflict(c => c.column('name').doNothing())
+      .returning('id');
+    return this.#db.writeSoon(() => {
+      const id = this.#db.first(begin)?.id;
+      if (id === undefined) return false;
+      this.#run = id;
+      return true;
     });
   }
 

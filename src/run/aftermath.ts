@@ -121,6 +121,8 @@ export async function removeVerified(run: AccountRun, tally: Tally): Promise<voi
           );
       }
     } catch (thrown) {
+      // Without QUIT the server removes nothing (RFC 1939 section 6).
+      account.recordRemoved(session, null);
       notice(run, tally, `nothing was removed at the source: ${asFerryError(thrown, 'from').message}`);
       return;
     }

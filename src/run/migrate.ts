@@ -46,11 +46,14 @@ async function recorded(
   options: RunOptions,
   work: (job: AccountJob, context: RecordedContext) => Promise<AccountResult>,
 ): Promise<RunResult> {
-  const { run, ledger, clock } = context;
+  const { ledger, clock } = context;
+  let { run } = context;
+  // Another run of this minute may have the same name, e.g. where cron starts many at once.
+  const started = { startedAt: clock(), options: { accounts: jobs.map(job => job.name) } };
+  while (!ledger.beginRun({ id: run, ...started })) run = runId(clock(), Math.random());
   const afterwards: (() => void)[] = [];
-  const within: RecordedContext = { ...context, whenRecorded: task => afterwards.push(task) };
-  ledger.beginRun({ id: run, startedAt: clock(), options: { accounts: jobs.map(job => job.name) } });
-  const result = await overAll(jobs, context, options, false, job => work(job, within));
+  const within: RecordedContext = { ...context, run, whenRecorded: task => afterwards.push(task) };
+  const result = await overAll(jobs, within, options, false, job => work(job, within));
   ledger.endRun({ id: run, endedAt: clock(), exitCode: result.exitCode, result });
   for (const task of afterwards) task();
   return result;

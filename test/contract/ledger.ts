@@ -632,4 +632,10 @@ export function ledgerContract(open: () => Ledger): void {
     account.endWatches([watch?.id ?? 0]);
     expect(account.watched()).toEqual([]);
   });
+
+  it('a run id is given once', () => {
+    expect(ledger.beginRun({ id: 'r2', startedAt: 2000, options: null })).toBe(true);
+    expect(ledger.beginRun({ id: 'r1', startedAt: 3000, options: null })).toBe(false);
+    expect(ledger.run('r1')).toMatchObject({ startedAt: 1000 });
+  });
 }
