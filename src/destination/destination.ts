@@ -125,7 +125,9 @@ export interface EnsureOptions {
  * while others are under way.
  */
 export interface Destination {
-  /** Connects and logs in. Idempotent while open. */
+  /** The first part of open(): connects and logs in. */
+  logIn(signal: AbortSignal): Promise<void>;
+  /** Connects, logs in and looks at the mailboxes. Idempotent; called while under way, it is the same opening. */
   open(signal: AbortSignal): Promise<DestinationFacts>;
   readonly features: DestinationFeatures;
   /** Names in config form of mailboxes that exist, by "/"-joined path. From the LIST of open(). */

@@ -37,6 +37,9 @@ export class Carrying {
   /** Attempts that need not be looked for again. */
   readonly #lookedFor = new Set<number>();
   readonly #startedAt: number;
+  /** Why the destination could not be opened ahead: a refused password is not tried a second time. */
+  #unopened: FerryError | null = null;
+  #calledAhead = false;
   /** Keys of the last listing. */
   #listed = new KeySet();
   /** Whether the ledger has messages under ids that were not listed. */
@@ -111,6 +114,14 @@ export class Carrying {
   async #list(): Promise<Work> {
     const { job, account, emit, stop } = this.#run;
     emit({ type: 'phase', account: job.name, phase: 'connecting' });
+    // The first run of an account has something to carry: both servers are called at once. What failed is told when needed.
+    if (job.source.features.idsWithoutReading && account.messages() === 0 && !this.#calledAhead) {
+      this.#calledAhead = true;
+      job.destination.open(stop.graceful).catch((thrown: unknown) => {
+        const error = asFerryError(thrown, 'to');
+        if (error.code !== 'INTERRUPTED') this.#unopened = error;
+      });
+    }
     await job.source.open(stop.graceful);
     emit({ type: 'phase', account: job.name, phase: 'listing' });
     const work = await listWork(this.#run, this.#tally);
@@ -125,19 +136,36 @@ export class Carrying {
     if (this.#left.size === 0 && this.#nothingOpen()) return;
     // Both logins are proven before the first message is fetched: no half run.
     await job.source.open(stop.graceful);
-    await job.destination.open(stop.graceful);
-    await this.#settle(account.unsettled());
-    await lookForTwins(this.#run, this.#tally, 'earlier', this.#lookedFor);
+    const unopened = this.#unopened;
+    this.#unopened = null;
+    if (unopened !== null) throw unopened;
+    await job.destination.logIn(stop.graceful);
+    const opening = job.destination.open(stop.graceful);
+    if (this.#nothingOpen()) opening.catch(() => undefined);
+    else {
+      await opening;
+      await this.#settle(account.unsettled());
+      await lookForTwins(this.#run, this.#tally, 'earlier', this.#lookedFor);
+    }
     const unsettled = new Set(account.unsettled().map(record => keyOf(record.message)));
 
     const suspects = [...this.#left].filter(([key]) => this.#broken.has(key) && !unsettled.has(key));
     const oneByOne = suspects.length > 0;
     const chosen = oneByOne ? suspects : [...this.#left].filter(([key]) => !unsettled.has(key));
     emit({ type: 'phase', account: job.name, phase: 'copying' });
-    const deliveries = new Deliveries(this.#run, this.#tally, oneByOne);
+    let deliveries: Deliveries | null = null;
+    const refs = this.#refs(chosen, () => deliveries?.trouble != null);
     let answered = 0;
     try {
-      for await (const outcome of job.source.read(this.#refs(chosen, deliveries), stop.graceful)) {
+      // Reading begins while the destination still shows its mailboxes.
+      for await (const outcome of job.source.read(refs, stop.graceful)) {
+        try {
+          await opening;
+        } catch (thrown) {
+          if (outcome.ok) outcome.message.body.dispose();
+          throw thrown;
+        }
+        deliveries ??= new Deliveries(this.#run, this.#tally, oneByOne);
         answered += 1;
         if (outcome.ok) await this.#carry(outcome.message, deliveries);
         else this.#fail(outcome.ref, outcome.failure);
@@ -145,12 +173,13 @@ export class Carrying {
     } catch (thrown) {
       this.#blame(asFerryError(thrown), chosen[answered]?.[1]);
       // What was read whole is still sent, and what is on the wire gets its outcome recorded; then the cause is told.
-      if (stop.graceful.aborted || deliveries.trouble !== null) deliveries.drop();
-      await deliveries.drain();
-      throw deliveries.trouble ?? thrown;
+      if (stop.graceful.aborted || deliveries?.trouble != null) deliveries?.drop();
+      await deliveries?.drain();
+      throw deliveries?.trouble ?? thrown;
     }
-    await deliveries.drain();
-    if (deliveries.trouble !== null) throw deliveries.trouble;
+    await opening;
+    await deliveries?.drain();
+    if (deliveries?.trouble != null) throw deliveries.trouble;
     await this.#settleLast();
     await lookForTwins(this.#run, this.#tally, 'own', this.#lookedFor);
     await cleanStaging(this.#run, this.#tally);
@@ -177,10 +206,10 @@ export class Carrying {
   }
 
   /** Refs for the source to read ahead, until the limit of the run or trouble at the other end. */
-  *#refs(chosen: readonly (readonly [string, Ref])[], deliveries: Deliveries): Iterable<Ref> {
+  *#refs(chosen: readonly (readonly [string, Ref])[], stopped: () => boolean): Iterable<Ref> {
     let asked = this.#carried;
     for (const [, ref] of chosen) {
-      if (deliveries.trouble !== null) return;
+      if (stopped()) return;
       if (this.#run.job.filter.limit !== null && asked >= this.#run.job.filter.limit) return;
       asked += 1;
       yield ref;

@@ -30,8 +30,8 @@ export async function migrateAccount(job: AccountJob, context: RecordedContext):
   } finally {
     emit({ type: 'phase', account: job.name, phase: 'closing' });
     // A source that takes mail away at QUIT is left without one while anything is unsettled.
-    await job.source.close(!(unsettled && job.source.features.quitTakesMail));
-    await job.destination.close();
+    const polite = !(unsettled && job.source.features.quitTakesMail);
+    await Promise.all([job.source.close(polite), job.destination.close()]);
     lock?.release();
   }
   const result = { ...tally.result(job.name, (performance.now() - started) / 1000), ...job.identity };

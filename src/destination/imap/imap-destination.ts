@@ -61,6 +61,9 @@ export class ImapDestination implements Destination {
   readonly #control: Control;
   readonly #lanes: Lanes;
   #opened: Opened | null = null;
+  #opening: Promise<DestinationFacts> | null = null;
+  /** Aborted by close(). */
+  #closing = new AbortController();
   /** Wire names of mailboxes that can be opened, by path in config form. */
   readonly #existing = new Map<string, MailboxName>();
   readonly #ensuring = new Map<string, Promise<Mailbox>>();
@@ -85,9 +88,22 @@ export class ImapDestination implements Destination {
     });
   }
 
+  async logIn(signal: AbortSignal): Promise<void> {
+    await this.#control.connect(signal);
+  }
+
   async open(signal: AbortSignal): Promise<DestinationFacts> {
     if (this.#opened !== null) return this.#opened.facts;
+    this.#opening ??= this.#begin(AbortSignal.any([signal, this.#closing.signal])).finally(() => {
+      this.#opening = null;
+    });
+    return this.#opening;
+  }
+
+  async #begin(signal: AbortSignal): Promise<DestinationFacts> {
     const { client, security } = await this.#control.connect(signal);
+    // The password is proven: a session for mail may log in while the mailboxes are looked at.
+    this.#lanes.warm(signal);
     const capabilities = new Map(client.capabilities);
     const profile = this.#profileOf({
       greeting: client.greeting ?? '',
@@ -254,6 +270,9 @@ export class ImapDestination implements Destination {
   }
 
   async close(): Promise<void> {
+    this.#closing.abort(new FerryError('INTERRUPTED', 'closed while it was being opened', { side: 'to' }));
+    this.#closing = new AbortController();
+    await this.#opening?.catch(() => undefined);
     this.#opened = null;
     await Promise.allSettled([this.#lanes.close(), this.#control.close()]);
   }

@@ -34,6 +34,8 @@ export class Lanes {
   #lanes: Lane[] = [];
   /** Sessions being opened. */
   readonly #opening = new Set<Promise<void>>();
+  /** One is being opened that nobody waits for yet; whoever comes meanwhile takes that one. */
+  #warming = false;
   /** Aborted by close(): what is being opened then would be closed by nobody. */
   #closing = new AbortController();
   #waiters: Waiter[] = [];
@@ -56,6 +58,16 @@ export class Lanes {
   /** A session for work that must be alone on it. */
   alone(signal: AbortSignal): Promise<Leased> {
     return this.#take(true, signal);
+  }
+
+  /** Begins to open a session before anybody needs it. If it fails, whoever needs one tries again and is told. */
+  warm(signal: AbortSignal): void {
+    if (this.#total() > 0 || signal.aborted) return;
+    this.#warming = true;
+    const nobody = { exclusive: false, signal, take: () => undefined, refuse: () => undefined, opening: false };
+    this.#openFor(nobody, () => {
+      this.#warming = false;
+    });
   }
 
   async close(): Promise<void> {
@@ -112,7 +124,7 @@ export class Lanes {
       if (waiter === undefined) return;
       const lane = this.#laneFor(waiter);
       if (lane === undefined) {
-        this.#openFor(waiter);
+        if (!this.#warming) this.#openFor(waiter);
         return;
       }
       waiter.take(lane);
@@ -127,13 +139,14 @@ export class Lanes {
     return live.toSorted((a, b) => a.session.load - b.session.load)[0];
   }
 
-  #openFor(waiter: Waiter): void {
+  #openFor(waiter: Waiter, ended: () => void = () => undefined): void {
     if (waiter.opening || this.#total() >= this.#limit) return;
     waiter.opening = true;
     const { signal: closing } = this.#closing;
     const end = () => {
       this.#opening.delete(opening);
       waiter.opening = false;
+      ended();
     };
     const opening = this.#open(AbortSignal.any([waiter.signal, closing])).then(
       session => {

@@ -250,7 +250,9 @@ describe('a lost connection', () => {
   it('for good says the server cannot be reached, and nothing was sent', async () => {
     await given({});
     await server.close();
-    const result = await destination.append(mailbox, [mail('a')], signal);
+    // A session that was open may notice only by this.
+    await destination.append(mailbox, [mail('a')], signal);
+    const result = await destination.append(mailbox, [mail('b')], signal);
     expect(result).toMatchObject({ outcomes: [{ kind: 'notSent' }], trouble: { code: 'UNREACHABLE', side: 'to' } });
     server = await startImap();
   });
