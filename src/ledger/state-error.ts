@@ -16,7 +16,10 @@ export function stateError(thrown: unknown, path: string): FerryError {
     return new FerryError('STATE_DAMAGED', `the state file ${path} is damaged: ${said}`, { cause: thrown });
   }
   if (/^SQLITE_(BUSY|LOCKED|PROTOCOL)/.test(code)) {
-    return unwritable(`another process keeps the state file ${path} busy`, thrown);
+    return new FerryError('LOCKED', `another process keeps the state file ${path} busy`, {
+      cause: thrown,
+      hint: 'Wait for the other run to end; one that was stopped must be continued or ended.',
+    });
   }
   if (/^SQLITE_(READONLY|PERM)|^(EACCES|EPERM|EROFS)$/.test(code)) {
     return unwritable(`the state file ${path} or its directory cannot be written: ${said}`, thrown);
