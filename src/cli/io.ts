@@ -59,11 +59,16 @@ export function askPassword(prompt: string, signal?: AbortSignal): Promise<strin
 
 /** A yes from the person at the terminal; false without one. */
 export async function confirm(question: string): Promise<boolean> {
-  if (!process.stdin.isTTY) return false;
+  return /^y(es)?$/i.test(await ask(`${question} [y/N] `));
+}
+
+/** A line from the person at the terminal; empty without one. */
+export async function ask(question: string): Promise<string> {
+  if (!process.stdin.isTTY) return '';
   const { createInterface } = await import('node:readline/promises');
   const lines = createInterface({ input: process.stdin, output: process.stderr });
   try {
-    return /^y(es)?$/i.test((await lines.question(`${question} [y/N] `)).trim());
+    return (await lines.question(question)).trim();
   } finally {
     lines.close();
   }

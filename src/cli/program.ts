@@ -1,6 +1,7 @@
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { asFerryError } from '../errors.js';
 import type { AuthFlags } from './auth.js';
+import type { InitFlags } from './init.js';
 import { err, errorText } from './io.js';
 import { version } from './version.js';
 
@@ -87,6 +88,26 @@ function buildProgram(done: (exitCode: number) => void): Command {
       done(await migrateCommand(dry ? 'plan' : 'migrate', accounts, flags));
     });
   }
+
+  program
+    .command('init')
+    .description('write a configuration: find the servers of an address, show them, try both logins')
+    .argument('[ADDRESS]', 'whose mail is to be carried: an address, pop3s://USER@HOST, mbox:PATH or maildir:PATH')
+    .option('--to <ADDRESS>', 'where to: an address or imaps://USER@HOST')
+    .option('--folder <TEMPLATE>', 'folder to file mail in, e.g. Archive/{year}')
+    .option('--client-id <ID>', 'OAuth2 client id, for providers that take no passwords')
+    .option('--keyring', 'keep the passwords in the keyring of this system')
+    .option(
+      '--csv <FILE>',
+      'many accounts: a table with from, to, and if wanted name, folder, from_password, to_password',
+    )
+    .option('--no-test', 'do not try the logins')
+    .option('--yes', 'do not ask')
+    .option('-c, --config <FILE>', 'file to write', './mailferry.yaml')
+    .action(async (address: string | undefined, flags: InitFlags) => {
+      const { initCommand } = await import('./init.js');
+      done(await initCommand(address, flags));
+    });
 
   configOption(program.command('check'))
     .description('log in at both ends of every account and show what is there; nothing is changed')
@@ -246,7 +267,7 @@ function wholeNumber(text: string): number {
 
 const HELP_AFTER = `
 Two ways to start:
-  mailferry config sample > mailferry.yaml && chmod 600 mailferry.yaml     then edit it and run: mailferry check, mailferry migrate
+  mailferry init me@old.example --to me@new.example                        then look at mailferry.yaml and run: mailferry migrate
   mailferry migrate --from pop3s://me@old.example --to imaps://me@new.example --folder 'Archive/{year}'
 
 Passwords are never given on the command line: they are asked for, or read from MAILFERRY_FROM_PASSWORD and

@@ -1,0 +1,140 @@
+import { readdirSync, statSync } from 'node:fs';
+import { describe, expect, test } from 'vitest';
+import { configText } from '../../src/cli/init-config.js';
+import { loadConfig } from '../../src/config/load.js';
+import { PASSWORD, scratch, WRONG_PASSWORD } from '../cli/mailferry.js';
+import { imapServer, letters, popServer } from '../cli/servers.js';
+
+const secrets = { MAILFERRY_FROM_PASSWORD: PASSWORD, MAILFERRY_TO_PASSWORD: PASSWORD };
+
+describe('init', () => {
+  test('tries both logins and writes a private, commented configuration that then carries the mail', async () => {
+    const pop = await popServer(letters(2));
+    const imap = await imapServer();
+    const home = scratch();
+    const init = [
+      'init',
+      `pop3://alice@127.0.0.1:${pop.port}`,
+      '--to',
+      `imap://user@127.0.0.1:${imap.port}`,
+      '--folder',
+      'Old/{year}',
+      '--yes',
+    ];
+    const made = await home.start(init, secrets).finished;
+    expect(made).toMatchObject({ code: 0 });
+    expect(made.out).toContain('ok, ');
+    expect(statSync(home.path('mailferry.yaml')).mode & 0o777).toBe(0o600);
+    expect(home.read('mailferry.yaml')).toMatch(/^ +# /m);
+    expect((await home.start(['migrate'], secrets).finished).code).toBe(0);
+    expect(imap.mailbox('Old/2019').octets).toHaveLength(2);
+    // A second init leaves it alone.
+    const before = home.read('mailferry.yaml');
+    expect(await home.start(init, secrets).finished).toMatchObject({ code: 64 });
+    expect(home.read('mailferry.yaml')).toBe(before);
+  });
+
+  test('writes nothing where a login fails, unless it is not to be tried', async () => {
+    const pop = await popServer([]);
+    const imap = await imapServer();
+    const home = scratch();
+    const init = ['init', `pop3://alice@127.0.0.1:${pop.port}`, '--to', `imap://user@127.0.0.1:${imap.port}`, '--yes'];
+    const wrong = { ...secrets, MAILFERRY_TO_PASSWORD: WRONG_PASSWORD };
+    expect((await home.start(init, wrong).finished).code).toBe(77);
+    expect(readdirSync(home.dir)).toEqual([]);
+    expect((await home.start([...init, '--no-test'], wrong).finished).code).toBe(0);
+    expect(readdirSync(home.dir)).toEqual(['mailferry.yaml']);
+  });
+
+  test('knows providers offline, says what they want, and points to what is next', async () => {
+    const home = scratch();
+    const made = await home.run('init', 'me@gmail.com', '--to', 'me@outlook.com', '--yes');
+    expect(made.code).toBe(0);
+    expect(made.err).toContain('app password');
+    expect(made.out).toContain("mailferry auth login 'me@gmail.com' --side to");
+    const [account] = loadConfig(home.path('mailferry.yaml')).accounts;
+    expect(account).toMatchObject({
+      name: 'me@gmail.com',
+      from: { kind: 'pop3', host: 'pop.gmail.com', port: 995, login: { kind: 'password' } },
+      to: { host: 'outlook.office365.com', login: { kind: 'oauth', provider: 'microsoft' } },
+    });
+  });
+
+  test('takes mailbox files as a source', async () => {
+    const home = scratch();
+    expect(await home.run('init', 'mbox:Mail', '--to', 'me@fastmail.com', '--yes')).toMatchObject({ code: 0 });
+    expect(loadConfig(home.path('mailferry.yaml')).accounts[0]).toMatchObject({ name: 'Mail', from: { kind: 'mbox' } });
+  });
+
+  test.each([
+    [['init']],
+    [['init', 'me@gmail.com']],
+    [['init', 'me@gmail.com', '--to', 'me@fastmail.com']],
+    [['init', 'nobody', '--to', 'me@fastmail.com', '--yes']],
+    [['init', 'pop3s://me:password@h.example', '--to', 'me@fastmail.com', '--yes']],
+  ])('%j, nobody being there to ask, is a usage error and writes nothing', async args => {
+    const home = scratch();
+    expect((await home.run(...args)).code).toBe(64);
+    expect(readdirSync(home.dir)).toEqual([]);
+  });
+
+  test('makes accounts of a table, each with a name and variables of its own', async () => {
+    const home = scratch();
+    home.write(
+      'accounts.csv',
+      'from,to,name,folder\n' +
+        'anna@gmx.de,anna@fastmail.com,,\n' +
+        'pop3s://bob@pop.old.example,bob@fastmail.com,bob,Old\n',
+    );
+    expect(await home.run('init', '--csv', 'accounts.csv', '--yes')).toMatchObject({ code: 0 });
+    const { accounts } = loadConfig(home.path('mailferry.yaml'));
+    expect(accounts.map(({ name, folder }) => [name, folder])).toEqual([
+      ['anna@gmx.de', 'Archive/{year}'],
+      ['bob', 'Old'],
+    ]);
+    expect(home.read('mailferry.yaml')).toContain('{ env: ANNA_GMX_DE_FROM_PASSWORD }');
+  });
+
+  test('takes passwords from a table only if nobody else can read it', async () => {
+    const home = scratch();
+    const table = 'from,to,from_password,to_password\na@gmx.de,a@fastmail.com,one,"tw""o"\n';
+    home.write('open.csv', table, 0o644);
+    expect((await home.run('init', '--csv', 'open.csv', '--yes')).code).toBe(78);
+    home.write('closed.csv', table, 0o600);
+    expect((await home.run('init', '--csv', 'closed.csv', '--yes')).code).toBe(0);
+    const [account] = loadConfig(home.path('mailferry.yaml')).accounts;
+    const login = account?.to.login;
+    expect(login?.kind === 'password' && login.password.kind === 'plain' ? login.password.reveal() : null).toBe('tw"o');
+  });
+
+  test.each([
+    ['the same name twice', 'from,to\na@gmx.de,b@fastmail.com\na@gmx.de,c@fastmail.com\n'],
+    ['names with one variable', 'from,to,name\na@gmx.de,b@fastmail.com,a-b\nc@gmx.de,c@fastmail.com,a.b\n'],
+  ])('refuses %s', async (_, table) => {
+    const home = scratch();
+    home.write('accounts.csv', table);
+    expect((await home.run('init', '--csv', 'accounts.csv', '--yes')).code).toBe(64);
+  });
+});
+
+test('whatever names and users hold, the configuration says just that', () => {
+  const home = scratch();
+  const odd = '#: "quoted" \\ {x} [y] & * ! | > % @ ü 😀 -';
+  const server = { host: 'h.example', port: 993, security: 'tls', user: odd, notes: [], how: '' } as const;
+  home.write(
+    'c.yaml',
+    configText([
+      { name: odd, from: { kind: 'mbox', path: `/x/${odd}` }, to: { ...server, login: { text: odd } }, folder: 'a' },
+      {
+        name: 'b',
+        from: { pop3: { ...server, login: { keyring: odd } } },
+        to: { ...server, login: { env: 'X' } },
+        folder: null,
+      },
+    ]),
+  );
+  expect(loadConfig(home.path('c.yaml')).accounts).toMatchObject([
+    { name: odd, from: { paths: [`/x/${odd}`] }, to: { user: odd } },
+    { from: { login: { password: { kind: 'keyring', name: odd } } } },
+  ]);
+});
