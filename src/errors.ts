@@ -368,6 +368,10 @@ export interface MessageFailure {
 export function asFerryError(thrown: unknown, side?: Side): FerryError {
   if (thrown instanceof FerryError) return thrown;
   const text = thrown instanceof Error ? thrown.message : String(thrown);
+  if (thrown instanceof Error && 'code' in thrown && (thrown.code === 'EMFILE' || thrown.code === 'ENFILE')) {
+    const hint = 'Allow more open files, e.g. ulimit -n 1024.';
+    return new FerryError('PERMISSION', printable(text), { cause: thrown, hint });
+  }
   return new FerryError('BUG', printable(text), side === undefined ? { cause: thrown } : { side, cause: thrown });
 }
 

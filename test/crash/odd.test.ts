@@ -1,0 +1,130 @@
+import { spawn } from 'node:child_process';
+import { existsSync, readdirSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { describe, expect, it } from 'vitest';
+import { openLedgerReadOnly } from '../../src/ledger/sqlite-ledger.js';
+import { PASSWORD } from './command.js';
+import { mail } from './scenarios.js';
+import { mails, SINGLE, stage } from './stage.js';
+
+describe('order of things', () => {
+  it('what is about to be sent stands in the state file before the first octet of it leaves', async () => {
+    const messages = mails(12);
+    const set = await stage({ messages, imap: { capabilities: [...SINGLE, 'MULTIAPPEND'] } });
+    const announced: number[] = [];
+    set.imap.faults.moment = what => {
+      if (what !== 'APPEND line read') return;
+      const ledger = openLedgerReadOnly(set.folder.state);
+      announced.push(ledger.reader('alice').unsettled().length);
+      ledger.close();
+    };
+    await set.run(0);
+    expect(announced).toHaveLength(12);
+    expect(Math.min(...announced)).toBe(12);
+  });
+
+  it('both logins are made before the first message is fetched', async () => {
+    const set = await stage({ messages: mails(2) });
+    const fetchedBefore: number[] = [];
+    set.imap.faults.moment = what => {
+      if (what === 'AUTHENTICATE answered') fetchedBefore.push(set.fetched());
+    };
+    await set.run(0);
+    expect(fetchedBefore[0]).toBe(0);
+  });
+});
+
+describe('a fault of our own', () => {
+  it('in the middle of a run ends it with 70 and says nothing secret; the next run completes it', async () => {
+    const messages = mails(8);
+    const set = await stage({ messages });
+    const fault = fileURLToPath(new URL('./throw-later.mjs', import.meta.url));
+    const ended = await set.folder.run(['migrate'], { NODE_OPTIONS: `--import ${fault}` });
+    expect(ended.code).toBe(70);
+    expect(ended.err).toContain('unforeseen');
+    await set.run(0);
+    expect(set.differs(messages)).toEqual([]);
+    expect(set.folder.leaks()).toEqual([]);
+  });
+});
+
+describe('servers with ways of their own', () => {
+  it('one that keeps the later of two equal messages (Gmail): read-back names the one whose copy is gone', async () => {
+    const twin = mail('twin', 2019);
+    const set = await stage({ messages: [twin, mail('x', 2019), twin], account: { verify: 'all' } });
+    set.imap.faults.moment = what => {
+      if (what !== 'APPEND done') return;
+      const box = set.imap.mailbox('Archive');
+      const equal = box.messages.filter(({ octets }) => octets.equals(twin));
+      if (equal.length > 1) box.remove(new Set([equal[0]?.uid ?? 0]));
+    };
+    const account = await set.run(1);
+    expect(account.failed).toMatchObject([{ code: 'VERIFY_MISSING' }]);
+    expect(set.differs([twin, mail('x', 2019)])).toEqual([]);
+    delete set.imap.faults.moment;
+    expect(await set.run(0)).toMatchObject({ copied: 0 });
+  });
+
+  it('a folder that may be filled but not opened: said, exit 1, nothing sent that could not be looked for', async () => {
+    const set = await stage({ messages: mails(2), imap: { capabilities: SINGLE, mailboxes: ['Archive'] } });
+    set.imap.faults.command = (line, tag) =>
+      /^(SELECT|EXAMINE) .?Archive/.test(line) ? { reply: `${tag} NO [NOPERM] not for you\r\n` } : undefined;
+    const account = await set.run(1);
+    expect(account.failed.map(({ code }) => code)).toEqual(['MAILBOX_REFUSED', 'MAILBOX_REFUSED']);
+    expect(set.told(/^APPEND/)).toBe(0);
+  });
+
+  it('that says of SEARCH whatever it likes is never asked', async () => {
+    const set = await stage({ messages: mails(3), account: { verify: 'all' } });
+    set.imap.faults.message = n => (n === 2 ? 'storeAndDrop' : 'store');
+    await set.run(0);
+    expect(set.told(/SEARCH/)).toBe(0);
+  });
+
+  it('that ends the session every so often: all arrives, once', async () => {
+    const messages = mails(60);
+    const set = await stage({ messages });
+    set.imap.faults.message = n => {
+      if (n % 25 === 0) setImmediate(() => set.imap.say('* BYE Session expired\r\n'));
+      return 'store';
+    };
+    await set.run(0);
+    expect(set.differs(messages)).toEqual([]);
+  });
+});
+
+describe.skipIf(!existsSync('/bin/sh'))('bare surroundings', () => {
+  async function under(limit: number) {
+    const messages = mails(5);
+    const set = await stage({ messages });
+    const program =
+      process.env['MAILFERRY_PROGRAM'] ?? fileURLToPath(new URL('../../bin/mailferry.js', import.meta.url));
+    const child = spawn(
+      '/bin/sh',
+      ['-c', `umask 0; ulimit -n ${limit}; exec "$0" "$1" migrate`, process.execPath, program],
+      { cwd: set.folder.dir, env: { CRASH_PASSWORD: PASSWORD }, stdio: ['ignore', 'ignore', 'pipe'] },
+    );
+    let err = '';
+    child.stderr.on('data', (text: Buffer) => {
+      err += text.toString();
+    });
+    const code = await new Promise(resolve => child.once('close', resolve));
+    return { set, messages, code, err };
+  }
+
+  it('no HOME, no PATH, umask 0: it works, and files stay private', async () => {
+    const { set, messages, code } = await under(512);
+    expect(code).toBe(0);
+    expect(set.differs(messages)).toEqual([]);
+    for (const name of readdirSync(set.folder.dir).filter(name => name.startsWith('mailferry.db')))
+      expect(statSync(join(set.folder.dir, name)).mode & 0o777).toBe(0o600);
+  });
+
+  it('too few file descriptors: 78 with what is missing, nothing sent', async () => {
+    const { set, code, err } = await under(40);
+    expect(code).toBe(78);
+    expect(err).toContain('ulimit -n');
+    expect(set.told(/^APPEND/)).toBe(0);
+  });
+});
