@@ -84,6 +84,9 @@ const SQL = {
       group by m.id
     ) where standing = ${KNOWN.indexOf('done')} order by id`,
   messages: 'select count(*) from message where account = ? and removed_at is null',
+  listedSize: 'select size from message where account = ? and key = ? and occurrence = ?',
+  holds: `select 1 from message where header = ? and body = ? and account = ? and key = ? and occurrence = ?`,
+  setListedSize: 'update message set size = ? where account = ? and key = ? and occurrence = ?',
   dropAllEnded: 'delete from delivery where message = ? and state in (3, 4)',
   dropMessage: 'delete from message where id = ?',
   renamed: `update message set key = ?, occurrence = ?, label = ? where account = ? and key = ? and occurrence = ?`,
@@ -216,6 +219,17 @@ export class SqliteAccountLedger implements AccountLedger {
     );
   }
 
+  listedSizes(keys: readonly MessageKey[]): (number | null)[] {
+    return this.#db.read(() => {
+      const statement = this.#db.statement(SQL.listedSize).pluck();
+      return keys.map(key => (statement.get(...this.#key(key)) as number | undefined) ?? null);
+    });
+  }
+
+  holds(key: MessageKey, { header, body }: MessageDigest): boolean {
+    return this.#db.read(() => this.#db.statement(SQL.holds).get(header, body, ...this.#key(key)) !== undefined);
+  }
+
   withoutUid(digest: MessageDigest, mailbox: string, uidValidity: number): number {
     return this.#db.read(() => {
       const id = this.#mailbox(mailbox);
@@ -320,6 +334,10 @@ export class SqliteAccountLedger implements AccountLedger {
           throw bug(`UID of delivery ${id}, which is not done`);
       }
     });
+  }
+
+  setListedSize(message: MessageKey, size: number): void {
+    this.#write(() => this.#db.statement(SQL.setListedSize).run(size, ...this.#key(message)));
   }
 
   rename(former: MessageKey, now: MessageKey, label: string): void {

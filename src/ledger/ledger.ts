@@ -23,6 +23,7 @@ export type MessageSkip = 'duplicate' | 'deleted' | 'filtered' | 'rule';
 export interface Intent {
   readonly message: MessageKey;
   readonly label: string;
+  /** Octets as the source lists them; another number under the same id later is another message (see listedSizes). */
   readonly size: number;
   readonly digest: MessageDigest;
   /** Path in config form. */
@@ -188,6 +189,10 @@ export interface AccountReader {
   readonly sourceWas: string | null;
   /** What is known of each key, same order; null: not complete (see Known). Bounded memory: call with pages. */
   known(keys: readonly MessageKey[]): (Known | null)[];
+  /** Octets recorded for each message, as its source listed them, same order; null: not recorded. */
+  listedSizes(keys: readonly MessageKey[]): (number | null)[];
+  /** Whether what is recorded under this key has these octets. */
+  holds(key: MessageKey, digest: MessageDigest): boolean;
   /** Deliveries in state intent or inDoubt, oldest first. */
   unsettled(): DeliveryRecord[];
   /** UIDs of this mailbox that belong to a done delivery of any account with the same destination. */
@@ -247,6 +252,8 @@ export interface AccountLedger extends AccountReader {
   ): void;
   /** Where the copies of these done deliveries turned out to be. */
   recordUids(learned: readonly { readonly id: number; readonly uidValidity: number; readonly uid: number }[]): void;
+  /** The source lists another size for the same message now. */
+  setListedSize(message: MessageKey, size: number): void;
   /** The source now knows this done message by another id. What was refused or rolled back under that id is forgotten. */
   rename(former: MessageKey, now: MessageKey, label: string): void;
   /** These done deliveries are gone again; messages skipped as their duplicates are no longer skipped. */

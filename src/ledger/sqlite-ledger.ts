@@ -169,7 +169,7 @@ export class SqliteLedger implements Ledger {
     const rows = this.#db
       .statement(
         `select standing, count(*) as messages, sum(octets) as octets from (
-          select ${STANDING} as standing, sum(d.state = ${STATES.indexOf('done')}) * m.size as octets
+          select ${STANDING} as standing, sum(d.state = ${STATES.indexOf('done')}) * coalesce(m.digest_size, m.size) as octets
           from delivery d join message m on m.id = d.message where d.account = ? group by d.message
         ) group by standing`,
       )

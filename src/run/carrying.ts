@@ -45,6 +45,8 @@ export class Carrying {
   /** Whether the ledger has messages under ids that were not listed. */
   #idsLost = false;
   #renamed = 0;
+  /** Known, and of another size than before. */
+  #resized: ReadonlySet<string> = new Set();
   #carried = 0;
   #ended = 0;
 
@@ -127,6 +129,7 @@ export class Carrying {
     const work = await listWork(this.#run, this.#tally);
     for (const ref of work.refs) this.#left.set(keyOf(ref), ref);
     this.#listed = work.listed;
+    this.#resized = work.resized;
     this.#idsLost = work.refs.length > 0 && account.messages() > work.recorded;
     return work;
   }
@@ -223,7 +226,7 @@ export class Carrying {
     let handedOver = false;
     try {
       const facts = job.facts(body.chunks(), message.hints);
-      if (this.#isRenamed(ref, facts)) return;
+      if (this.#isKnown(ref, facts)) return;
       const decision = decide(job, facts, ref, body.length);
       if (decision.kind === 'filtered') return this.#skip(ref, 'filtered');
       if (decision.kind === 'failed') {
@@ -248,6 +251,23 @@ export class Carrying {
     } finally {
       if (!handedOver) body.dispose();
     }
+  }
+
+  /** Whether this message was carried already: under its id, though its size seemed to tell otherwise, or under another. */
+  #isKnown(ref: Ref, facts: MessageFacts): boolean {
+    if (!this.#resized.has(keyOf(ref))) return this.#isRenamed(ref, facts);
+    const { job, account, run, emit } = this.#run;
+    if (account.holds(ref, facts.digest)) {
+      if (ref.size !== null) account.setListedSize(ref, ref.size);
+      this.#tally.known += 1;
+      emit({ type: 'skipped', account: job.name, ref: printable(ref.label), reason: 'known' });
+      this.#finish(keyOf(ref));
+      return true;
+    }
+    // What is recorded was another message; it keeps its record under a name no source can give.
+    account.rename(ref, { id: `${ref.id}\n${run}`, occurrence: ref.occurrence }, printable(ref.label));
+    notice(this.#run, this.#tally, `${ref.label} is the id of another message now: carried as a new one`);
+    return this.#isRenamed(ref, facts);
   }
 
   /**
@@ -322,11 +342,11 @@ export class Carrying {
         type: 'delivered',
         account: job.name,
         messages: 1,
-        octets: record.size,
+        octets: record.digest.size,
         mailbox: record.mailbox,
         how: 'found',
       });
-      this.#tally.delivered(record.mailbox, record.size);
+      this.#tally.delivered(record.mailbox, record.digest.size);
       const key = keyOf(record.message);
       const complete = account.known([record.message])[0] === 'done';
       if (complete && !stillOpen.has(key) && this.#left.has(key)) {

@@ -324,7 +324,7 @@ export class Deliveries {
     return {
       message: { id: ref.id, occurrence: ref.occurrence },
       label: printable(ref.label),
-      size: item.message.body.length,
+      size: item.message.ref.size ?? item.message.body.length,
       digest: facts.digest,
       mailbox: open.mailbox.path,
       uidValidity: open.mailbox.uidValidity,

@@ -9,6 +9,9 @@ import type { Tally } from './tally.js';
 /** Where checkpoints of a source are kept among others. */
 export const SOURCE_CHECKPOINT = 'source ';
 
+/** Where so many sizes changed at once, the server counts differently now; a few are ids given to new mail. */
+const RESIZED_SHARE = 0.1;
+
 /** Key of a message as one string, for maps of this run. */
 export function keyOf(key: MessageKey): string {
   return `${key.occurrence}:${key.id}`;
@@ -29,6 +32,8 @@ export interface Work {
   readonly units: readonly Unit[];
   /** Keys of all that was listed by id; empty for files, which are known by their octets. */
   readonly listed: KeySet;
+  /** Keys of messages that are known and have another size than they had: ids may be given to new mail. */
+  readonly resized: ReadonlySet<string>;
   /** Listed messages the ledger says something of. */
   readonly recorded: number;
   /** The source changed while it was listed: what was listed is carried, then this is told. */
@@ -42,6 +47,7 @@ export async function listWork(run: AccountLook, tally: Tally): Promise<Work> {
   const unsettled = new Set<string>();
   const units: Unit[] = [];
   const listed = new KeySet();
+  const resized = new Map<string, Ref>();
   let unitOpen = new Set<string>();
   let unitFiltered = false;
   let octets = 0;
@@ -73,12 +79,15 @@ export async function listWork(run: AccountLook, tally: Tally): Promise<Work> {
     counts.doubtfulSplits += page.doubtfulSplits ?? 0;
     failed.push(...page.failed);
     const known = account.known(page.refs);
+    const sizes = job.source.features.idsWithoutReading ? account.listedSizes(page.refs) : [];
     for (const [i, ref] of page.refs.entries()) {
       if (job.source.features.idsWithoutReading) listed.add(keyOf(ref));
       const state = known[i] ?? null;
       if (state !== null) recorded += 1;
       if (state === 'done' || (state === 'refused' && !job.retryFailed)) {
-        counts.known += 1;
+        const size = sizes[i] ?? ref.size;
+        if (state === 'done' && ref.size !== size) resized.set(keyOf(ref), ref);
+        else counts.known += 1;
         continue;
       }
       if (state === 'unsettled') unsettled.add(keyOf(ref));
@@ -100,6 +109,17 @@ export async function listWork(run: AccountLook, tally: Tally): Promise<Work> {
     }
     emit({ type: 'listed', account: job.name, listed: counts.listed, messages: refs.length, octets, complete: false });
   }
+  if (resized.size > Math.max(10, counts.known * RESIZED_SHARE)) {
+    notices.push(
+      `the server lists other sizes than before for ${resized.size} messages; their ids are taken at their word`,
+    );
+    counts.known += resized.size;
+    resized.clear();
+  }
+  for (const ref of resized.values()) {
+    refs.push(ref);
+    octets += ref.size ?? 0;
+  }
   tally.listed += counts.listed;
   tally.known += counts.known;
   tally.filtered += counts.filtered;
@@ -113,7 +133,7 @@ export async function listWork(run: AccountLook, tally: Tally): Promise<Work> {
   }
   if (job.filter.newestFirst) refs.reverse();
   emit({ type: 'listed', account: job.name, listed: tally.listed, messages: refs.length, octets, complete: true });
-  return { refs, unsettled, units, listed, recorded, changed };
+  return { refs, unsettled, units, listed, resized: new Set(resized.keys()), recorded, changed };
 }
 
 /** A file that grows under the reader gives all it had; only its checkpoint is not to be had. */

@@ -41,8 +41,8 @@ function accountOf(ledger: LedgerReader, record: RunRecord, status: AccountStatu
     if (delivery.state === 'rolledBack') continue;
     last = Math.max(last, delivery.at);
     if (delivery.state === 'done') {
-      tally.delivered(delivery.mailbox, delivery.size);
-      if (delivery.how !== 'adopted') tally.bytes += delivery.size;
+      tally.delivered(delivery.mailbox, delivery.digest.size);
+      if (delivery.how !== 'adopted') tally.bytes += delivery.digest.size;
       if (delivery.verified !== null) tally.verdict(delivery, delivery.verified, null);
     }
     if (delivery.deliveries === 1) {
@@ -72,7 +72,7 @@ function countMessage(tally: Tally, first: DeliveryRecord, deliveries: readonly 
   } else {
     if (deliveries.every(({ how }) => how === 'adopted')) tally.adopted += 1;
     else tally.copied += 1;
-    tally.ofYear(first.internalDate, first.size);
+    tally.ofYear(first.internalDate, first.digest.size);
   }
 }
 

@@ -56,7 +56,7 @@ async function verifyGroup(run: AccountRun, tally: Tally, records: readonly Deli
     type: 'verified',
     account: job.name,
     messages: records.length,
-    octets: records.reduce((sum, r) => sum + r.size, 0),
+    octets: records.reduce((sum, r) => sum + r.digest.size, 0),
   });
 }
 
@@ -118,7 +118,7 @@ function failureOf(
   if (verdict === 'differs') {
     return {
       code: 'VERIFY_DIFFERS',
-      text: `UID ${record.uid}: the stored octets differ from the source (${record.size} sent, ${stored?.size} stored)`,
+      text: `UID ${record.uid}: the stored octets differ from the source (${record.digest.size} sent, ${stored?.size} stored)`,
     };
   }
   return verdict === 'missing'

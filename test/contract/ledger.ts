@@ -21,7 +21,7 @@ export function intent(id: string, changes: Partial<Intent> = {}): Intent {
     message: key(id),
     label: `UIDL ${id.slice(0, 20)}`,
     size: 1000,
-    digest: digestOf(id),
+    digest: { ...digestOf(id), size: changes.size ?? 1000 },
     mailbox: 'Archive/2019',
     uidValidity: 7,
     uidFloor: 10,
@@ -637,5 +637,16 @@ export function ledgerContract(open: () => Ledger): void {
     expect(ledger.beginRun({ id: 'r2', startedAt: 2000, options: null })).toBe(true);
     expect(ledger.beginRun({ id: 'r1', startedAt: 3000, options: null })).toBe(false);
     expect(ledger.run('r1')).toMatchObject({ startedAt: 1000 });
+  });
+
+  it('the size a message is listed with is kept beside its octets, and can change', () => {
+    deliver('a', 11, { size: 1002, digest: digestOf('a') });
+    expect(account.listedSizes([key('a'), key('none')])).toEqual([1002, null]);
+    account.setListedSize(key('a'), 990);
+    expect(account.listedSizes([key('a')])).toEqual([990]);
+    expect(only('a').digest.size).toBe(1000);
+    expect(account.holds(key('a'), digestOf('a'))).toBe(true);
+    expect(account.holds(key('a'), digestOf('b'))).toBe(false);
+    expect(account.holds(key('none'), digestOf('a'))).toBe(false);
   });
 }

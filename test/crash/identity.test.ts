@@ -111,6 +111,60 @@ describe('new ids for the same mail', () => {
   });
 });
 
+describe('an id that comes again', () => {
+  const [old = Buffer.alloc(0), ...rest] = mails(4);
+  const fresh = mail('fresh', 2019, 900);
+
+  it('for another message, of another size: that one is carried, and nothing is fetched from then on', async () => {
+    const set = await stage({ messages: [old, ...rest] });
+    await set.run(0);
+    const pop = await popServer([fresh, ...rest]);
+    set.configure({ pop });
+    const account = await set.run(0);
+    expect(account).toMatchObject({ copied: 1, skipped: { known: 3 } });
+    expect(account.notices.join()).toContain('uid-1 is the id of another message now');
+    const seen = pop.commands.length;
+    expect(await set.run(0)).toMatchObject({ copied: 0, skipped: { known: 4 } });
+    expect(pop.commands.slice(seen).filter(line => /^RETR/.test(line))).toEqual([]);
+    expect(set.differs([old, ...rest, fresh])).toEqual([]);
+  });
+
+  it('and was removed for us before: the new message is carried, and removed in its turn', async () => {
+    const set = await stage({ messages: [old], pop3: { delete: 'afterVerify' } });
+    await set.run(0);
+    const pop = await popServer([fresh]);
+    set.configure({ pop });
+    await set.run(0);
+    expect(pop.messages).toEqual([]);
+    expect(set.differs([old, fresh])).toEqual([]);
+  });
+
+  it('with another size for the same message: it is looked at once, and known', async () => {
+    const set = await stage({ messages: [old, ...rest] });
+    await set.run(0);
+    const pop = await popServer([{ octets: old, listSize: '999' }, ...rest]);
+    set.configure({ pop });
+    expect(await set.run(0)).toMatchObject({ copied: 0, skipped: { known: 4 } });
+    const seen = pop.commands.length;
+    await set.run(0);
+    expect(pop.commands.slice(seen).filter(line => /^RETR/.test(line))).toEqual([]);
+    expect(set.differs([old, ...rest])).toEqual([]);
+  });
+
+  it('all with other sizes: the server counts differently now, nothing is fetched again', async () => {
+    const messages = mails(30);
+    const set = await stage({ messages });
+    await set.run(0);
+    const pop = await popServer(
+      messages.map((octets, i) => ({ octets, uidl: `uid-${i + 1}`, listSize: String(octets.length + 20) })),
+    );
+    set.configure({ pop });
+    const account = await set.run(0);
+    expect(account.notices.join()).toContain('taken at their word');
+    expect(pop.commands.filter(line => /^RETR/.test(line))).toEqual([]);
+  });
+});
+
 describe('a listing', () => {
   it('that is empty for a day and whole again on the next: nothing is forgotten', async () => {
     const messages = mails(5);
