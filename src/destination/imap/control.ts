@@ -33,7 +33,8 @@ export class Control {
   #opening: Promise<Connected> | null = null;
 
   constructor(options: ConnectOptions) {
-    this.#options = options;
+    // A megabyte of DEFLATE may be a gigabyte of LIST, and imapflow keeps all of it.
+    this.#options = { ...options, compress: false };
   }
 
   /** Connects where needed. */
@@ -138,13 +139,16 @@ export class Control {
     if (signal.aborted) throw abortReason(signal);
     const unwatch = onAbort(signal, () => client.close());
     try {
-      return await bounded(
+      const result = await bounded(
         { what, octets: what === 'LIST' ? LIST_OCTETS : ANSWER_OCTETS },
         this.#options.endpoint,
         received,
         () => client.close(),
         () => work(client),
       );
+      // What imapflow makes of a BYE in the middle of a command.
+      if (result === undefined && (!client.usable || client.byeReason !== undefined)) throw this.#lost(client);
+      return result;
     } catch (error) {
       if (signal.aborted) throw abortReason(signal);
       if (error instanceof FerryError) throw error;
@@ -174,11 +178,13 @@ export class Control {
       const text = `${what}: ${where(endpoint)} did not answer within ${duration(endpoint.timeouts.idle)}`;
       return new FerryError('TIMEOUT', text, { side: 'to' });
     }
-    if (client.isClosed || !client.usable) {
-      const bye = client.byeReason;
-      const why = bye === undefined ? '' : `: ${printable(bye)}`;
-      return new FerryError('CONNECTION_LOST', `${where(endpoint)} closed the connection${why}`, { side: 'to' });
-    }
+    if (client.isClosed || !client.usable || error.code === 'NoConnection') return this.#lost(client);
     return new FerryError('PROTOCOL_VIOLATION', `${what}: ${printable(error.message)}`, { side: 'to' });
+  }
+
+  #lost({ byeReason }: ImapFlow): FerryError {
+    const why = byeReason === undefined ? '' : `: ${printable(byeReason)}`;
+    const text = `${where(this.#options.endpoint)} closed the connection${why}`;
+    return new FerryError('CONNECTION_LOST', text, { side: 'to' });
   }
 }

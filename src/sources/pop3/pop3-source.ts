@@ -36,6 +36,8 @@ export interface Pop3SourceOptions {
 
 /** Commands under way at most; octets are bounded by the byte budget. Covers bandwidth times round trip. */
 const WINDOW = 512;
+/** Octets that may come whatever LIST said. */
+const ENDLESS_ABOVE = 64 * 1024 * 1024;
 const PAGE = 1000;
 /** How long close() waits for the answer to QUIT. */
 const QUIT_PATIENCE_MS = 10_000;
@@ -140,7 +142,7 @@ export class Pop3Source implements Source {
         const begin = async (ref: Ref, stop: AbortSignal): Promise<Begun<ReadOutcome>> => {
           const number = numberOf(ref);
           if (number === null) return { kind: 'result', result: { ok: false, ref, failure: GONE } };
-          return retrieve(ref, number, await bodies.admit(ref.size ?? 0, stop), maxMessageOctets, drop);
+          return retrieve(ref, number, await bodies.admit(ref.size ?? 0, stop), longest(ref, maxMessageOctets), drop);
         };
         try {
           yield* pipelined(session, feed, this.#work(session, begin, bodyWeight, disposeBody), signal);
@@ -423,4 +425,9 @@ function pause(milliseconds: number, signal: AbortSignal): Promise<void> {
       reject(signal.reason);
     });
   });
+}
+
+/** Sizes of LIST are hints, and some count lone line feeds; a message many times as long never ends, or fills the disk. */
+function longest({ size }: Ref, most: number): number {
+  return size === null ? most : Math.min(most, Math.max(ENDLESS_ABOVE, 4 * size));
 }
