@@ -5,6 +5,7 @@ import { removeFromKeyring, writeKeyring } from '../auth/keyring.js';
 import type { Tokens } from '../auth/oauth-client.js';
 import type { AccountConfig, ServerConfig } from '../config/config.js';
 import { loadConfig } from '../config/load.js';
+import { withholdSecrets } from '../config/secrets.js';
 import { asFerryError, FerryError, printable, type Side } from '../errors.js';
 import { chosenAccounts, stateFile } from './accounts.js';
 import { askPassword, err, errorText, out } from './io.js';
@@ -21,6 +22,7 @@ export interface AuthFlags extends ConfigFlags {
 /** Asks the provider for tokens and keeps them. */
 export async function authLoginCommand(name: string, flags: AuthFlags): Promise<number> {
   const config = loadConfig(flags.config);
+  withholdSecrets(config);
   const { account, side, server, login } = theOne(chosenAccounts(config, [name]), flags.side);
   const stop = listenForSignals(() => {});
   try {
@@ -118,6 +120,7 @@ function asText({ account, side, provider, user, loggedIn, expires, renewable, p
 /** Hands the tokens back where the provider takes them, and removes them here in any case. */
 export async function authLogoutCommand(name: string, flags: AuthFlags): Promise<number> {
   const config = loadConfig(flags.config);
+  withholdSecrets(config);
   const { account, side, server, login } = theOne(chosenAccounts(config, [name]), flags.side);
   const state = stateFile(config, flags.state);
   const { store } = tokenStoreOf(account, server, login, side, state);

@@ -11,7 +11,7 @@ import {
   type ServerConfig,
   type SourceConfig,
 } from '../config/config.js';
-import { resolveSecret } from '../config/secrets.js';
+import { resolveSecret, withholdSecrets } from '../config/secrets.js';
 import { ImapDestination } from '../destination/imap/imap-destination.js';
 import { PROFILES, type ProfileName } from '../destination/imap/profiles.js';
 import { asFerryError, FerryError, printable, type Side } from '../errors.js';
@@ -43,6 +43,7 @@ export async function buildJobs(
   flags: JobFlags,
   signal: AbortSignal,
 ): Promise<{ jobs: AccountJob[]; unprepared: Unprepared[] }> {
+  withholdSecrets(config);
   const budget = new ByteBudget(config.limits.buffers);
   const built = await Promise.all(
     accounts.map(async account => {

@@ -4,7 +4,7 @@ import { type FileHandle, open } from 'node:fs/promises';
 import { readKeyring } from '../auth/keyring.js';
 import { FerryError, printable, type Side } from '../errors.js';
 import { hide } from '../redaction.js';
-import type { Secret } from './config.js';
+import type { Config, Secret } from './config.js';
 import { currentUser, exposure, shellWord } from './permissions.js';
 
 /** For whom a secret is wanted; errors name both. */
@@ -60,8 +60,28 @@ async function obtain(secret: Secret, context: SecretContext, signal: AbortSigna
 /** What was taken out of an environment, for the next account that names the same variable. */
 const taken = new WeakMap<NodeJS.ProcessEnv, Map<string, string>>();
 
+/** What one-off migrations and a configuration of `init` name. */
+const OWN_VARIABLES = ['MAILFERRY_FROM_PASSWORD', 'MAILFERRY_TO_PASSWORD'];
+
+/**
+ * Takes every variable with a secret out of the environment, those of accounts that are not used included: the password
+ * command of one account is not to inherit the password of another. resolveSecret() still finds them.
+ */
+export function withholdSecrets(config: Pick<Config, 'accounts'>, env: NodeJS.ProcessEnv = process.env): void {
+  const secrets = config.accounts
+    .flatMap(({ from, to }) => (from.kind === 'pop3' ? [from.login, to.login] : [to.login]))
+    .map(login => (login.kind === 'password' ? login.password : login.clientSecret));
+  for (const secret of secrets) if (secret?.kind === 'env') takeOut(secret.name, env);
+  for (const name of OWN_VARIABLES) takeOut(name, env);
+}
+
 function fromEnvironment(name: string, context: SecretContext): string {
-  const env = context.env ?? process.env;
+  const found = takeOut(name, context.env ?? process.env);
+  if (found === undefined) throw unavailable(context, `environment variable ${name} is not set`);
+  return found;
+}
+
+function takeOut(name: string, env: NodeJS.ProcessEnv): string | undefined {
   const known = taken.get(env) ?? new Map<string, string>();
   taken.set(env, known);
   const value = env[name];
@@ -70,9 +90,7 @@ function fromEnvironment(name: string, context: SecretContext): string {
     // Crash reports and child processes get a copy of the environment.
     delete env[name];
   }
-  const found = known.get(name);
-  if (found === undefined) throw unavailable(context, `environment variable ${name} is not set`);
-  return found;
+  return known.get(name);
 }
 
 async function fromKeyring(name: string, context: SecretContext): Promise<string> {

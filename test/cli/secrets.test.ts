@@ -89,4 +89,21 @@ describe('no password is shown', () => {
       expect(home.read('seen.txt')).toContain('migrate');
     },
   );
+
+  it('to the password command of one account: the variables of all others are gone, used in this run or not', async () => {
+    const home = scratch();
+    const script = home.write('own', '#!/bin/sh\nenv > seen.txt\necho secret\n', 0o700);
+    const idle = { port: 9 };
+    const oauth = { provider: 'microsoft', clientId: 'id', clientSecret: { env: 'CLIENT_SECRET' } };
+    home.configure({
+      accounts: [
+        { name: 'first', from: pop3(idle, { password: { command: [script] } }), to: imap(idle) },
+        { name: 'unused', from: pop3(idle), to: imap(idle, { password: undefined, oauth }) },
+      ],
+    });
+    const secrets = { CLIENT_SECRET: WRONG_PASSWORD, MAILFERRY_TO_PASSWORD: PASSWORD, WRONG_PASSWORD: undefined };
+    expect((await home.start(['check', 'first'], { ...secrets, HARMLESS: 'kept' }).finished).code).toBe(69);
+    expect(home.read('seen.txt')).toContain('HARMLESS=kept');
+    // and the folder, seen.txt with it, is searched for passwords when the test is over
+  });
 });
