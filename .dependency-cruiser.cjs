@@ -65,7 +65,7 @@ module.exports = {
       from: { path: '^src/sources' },
       to: {
         path: '^src',
-        pathNot: '^src/(sources|message|body|net|auth|errors)',
+        pathNot: '^src/(sources|message|body|net|auth|errors|regular-file)',
       },
     },
     {

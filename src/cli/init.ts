@@ -4,7 +4,8 @@ import { basename, resolve } from 'node:path';
 import { writeKeyring } from '../auth/keyring.js';
 import { parseFromUrl, parseToUrl } from '../config/one-off.js';
 import { currentUser, exposure } from '../config/permissions.js';
-import { FerryError, printable, type Side } from '../errors.js';
+import { asFerryError, FerryError, printable, type Side } from '../errors.js';
+import { readRegularFile } from '../regular-file.js';
 import { accountsOfCsv, type CsvAccount } from './accounts-csv.js';
 import { discover, type Found, type Lookups, networkLookups, type Protocol } from './discover.js';
 import { type AccountEntry, configText, type LoginLine, type ServerEntry } from './init-config.js';
@@ -33,7 +34,7 @@ export async function initCommand(from: string | undefined, flags: InitFlags): P
   }
   const stop = listenForSignals(() => {});
   try {
-    const wanted = flags.csv === undefined ? [await wantedOne(from, flags)] : await wantedOfCsv(flags.csv, from, flags);
+    const wanted = flags.csv === undefined ? [await wantedOne(from, flags)] : wantedOfCsv(flags.csv, from, flags);
     const finder = serverFinder(networkLookups(), stop.graceful);
     const accounts: AccountEntry[] = [];
     for (const one of wanted) accounts.push(await entryOf(one, finder, flags, wanted.length > 1));
@@ -61,21 +62,27 @@ async function wantedOne(from: string | undefined, flags: InitFlags): Promise<Cs
   return { from: source, to, name: null, folder: flags.folder ?? null, fromPassword: null, toPassword: null };
 }
 
-async function wantedOfCsv(path: string, from: string | undefined, flags: InitFlags): Promise<CsvAccount[]> {
+function wantedOfCsv(path: string, from: string | undefined, flags: InitFlags): CsvAccount[] {
   if (from !== undefined || flags.to !== undefined)
     throw new FerryError('USAGE', '--csv names the accounts; leave out ADDRESS and --to');
-  const handle = await open(path, constants.O_RDONLY).catch((cause: unknown) => {
-    throw new FerryError('INPUT_UNREADABLE', `cannot read ${printable(path)}`, { cause });
-  });
+  const { octets, facts } = readTable(path);
+  const accounts = accountsOfCsv(octets.toString('utf8'));
+  const exposed = exposure(path, facts, currentUser());
+  const secret = accounts.some(({ fromPassword, toPassword }) => fromPassword !== null || toPassword !== null);
+  if (secret && exposed !== undefined)
+    throw new FerryError('SECRET_EXPOSED', `${printable(path)} holds passwords and ${exposed}`);
+  return accounts.map(account => ({ ...account, folder: account.folder ?? flags.folder ?? null }));
+}
+
+const MAX_TABLE_OCTETS = 32 * 1024 * 1024;
+
+function readTable(path: string): ReturnType<typeof readRegularFile> {
   try {
-    const accounts = accountsOfCsv(await handle.readFile('utf8'));
-    const exposed = exposure(path, await handle.stat(), currentUser());
-    const secret = accounts.some(({ fromPassword, toPassword }) => fromPassword !== null || toPassword !== null);
-    if (secret && exposed !== undefined)
-      throw new FerryError('SECRET_EXPOSED', `${printable(path)} holds passwords and ${exposed}`);
-    return accounts.map(account => ({ ...account, folder: account.folder ?? flags.folder ?? null }));
-  } finally {
-    await handle.close();
+    return readRegularFile(path, MAX_TABLE_OCTETS);
+  } catch (cause) {
+    throw new FerryError('INPUT_UNREADABLE', `cannot read ${printable(path)}: ${asFerryError(cause).message}`, {
+      cause,
+    });
   }
 }
 

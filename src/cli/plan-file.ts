@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto';
-import { closeSync, openSync, readFileSync, renameSync, rmSync, writeSync } from 'node:fs';
+import { closeSync, openSync, renameSync, rmSync, writeSync } from 'node:fs';
 import type { AccountConfig } from '../config/config.js';
 import { asFerryError, FerryError, printable } from '../errors.js';
+import { readRegularFile } from '../regular-file.js';
 import { planSchema } from '../report/plan-schema.js';
 import { safeJson } from '../report/safe-text.js';
 import type { Plan, PlannedAccount, PlannedMessage } from '../run/plan.js';
@@ -9,6 +10,8 @@ import type { RunResult } from '../run/result.js';
 
 /** Characters collected before they are written. */
 const CHUNK = 64 * 1024;
+/** About two million messages: more could not be held as one text. */
+const MAX_PLAN_OCTETS = 512 * 1024 * 1024 - 1024;
 const HINT = 'mailferry plan -o FILE.json makes a plan.';
 
 /** What decides in the configuration where mail goes; logins, limits and timeouts may change. */
@@ -100,7 +103,7 @@ export class PlanWriter {
 export function readPlan(path: string): Plan {
   let text: string;
   try {
-    text = readFileSync(path, 'utf8');
+    text = readRegularFile(path, MAX_PLAN_OCTETS).octets.toString('utf8');
   } catch (cause) {
     const why = `cannot read the plan ${printable(path)}: ${asFerryError(cause).message}`;
     throw new FerryError('INPUT_UNREADABLE', why, { cause, hint: HINT });

@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import type { Credentials } from '../auth/credentials.js';
 import { renewedToken } from '../auth/renewed-token.js';
@@ -20,6 +19,7 @@ import { acquireAccountLock } from '../ledger/lock.js';
 import type { MessageFacts } from '../message/facts.js';
 import { readFacts } from '../message/read-facts.js';
 import type { Endpoint } from '../net/endpoint.js';
+import { readRegularFile } from '../regular-file.js';
 import { compileRouting, type Routing } from '../routing/route.js';
 import type { AccountJob, Filter } from '../run/account-job.js';
 import type { Unprepared } from '../run/migrate.js';
@@ -196,9 +196,11 @@ function profileOf(name: string): 'auto' | ProfileName {
   return known.name;
 }
 
+const MAX_PEM_OCTETS = 8 * 1024 * 1024;
+
 function readPem(path: string): Buffer {
   try {
-    return readFileSync(path);
+    return readRegularFile(path, MAX_PEM_OCTETS).octets;
   } catch (cause) {
     throw new FerryError('CONFIG_INVALID', `cannot read ${printable(path)}: ${asFerryError(cause).message}`, { cause });
   }

@@ -52,7 +52,7 @@ export interface ConfigDocument {
 }
 
 /** Values read by way of aliases, which can multiply a small file into an endless one. */
-const MAX_ALIASED = 200_000;
+const MAX_ALIASED = 100_000;
 
 /**
  * Reads YAML (or JSON, which is YAML) into values that know where they stand. Aliases and merge keys are followed, keys

@@ -1,6 +1,6 @@
-import { closeSync, fstatSync, openSync, readFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { FerryError, printable } from '../errors.js';
+import { readRegularFile } from '../regular-file.js';
 import { checkFile } from './checks.js';
 import type { Config } from './config.js';
 import { mergeDefaults } from './defaults.js';
@@ -41,23 +41,12 @@ export function loadConfig(path: string, options: LoadOptions = {}): Config {
 const MAX_OCTETS = 32 * 1024 * 1024;
 
 function readWhole(path: string): { octets: Buffer; facts: FileFacts } {
-  let file: number | undefined;
   try {
-    file = openSync(path, 'r');
-    const facts = fstatSync(file);
-    if (facts.size > MAX_OCTETS) throw new Error('it is larger than any configuration');
-    return { octets: readFileSync(file), facts };
+    return readRegularFile(path, MAX_OCTETS);
   } catch (cause) {
-    throw new FerryError('CONFIG_UNREADABLE', `cannot read ${printable(path)}: ${reason(cause)}`, { cause });
-  } finally {
-    if (file !== undefined) closeSync(file);
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new FerryError('CONFIG_UNREADABLE', `cannot read ${printable(path)}: ${printable(reason)}`, { cause });
   }
-}
-
-function reason(cause: unknown): string {
-  const text = cause instanceof Error ? cause.message : String(cause);
-  // "ENOENT: no such file or directory, open '…'"
-  return printable(text.replace(/^[A-Z]+: /, '').replace(/, \w+( '.*')?$/s, ''));
 }
 
 function decode(octets: Buffer, path: string): string {

@@ -161,7 +161,9 @@ function outputOf(
       timeout,
     );
     signal.addEventListener('abort', onAbort, { once: true });
-    child.stdout.on('data', chunk => output.add(chunk));
+    child.stdout.on('data', chunk => {
+      if (!output.add(chunk)) stop(unavailable(context, `${what} prints more than ${MAX_OCTETS / 1024} KiB`));
+    });
     child.stderr.on('data', chunk => words.add(chunk));
     child.once('error', cause => settle(unavailable(context, `${what}: ${systemReason(cause)}`)));
     child.once('close', (code, killedBy) => {
@@ -189,9 +191,11 @@ class Collected {
   private readonly chunks: Buffer[] = [];
   private length = 0;
 
-  add(chunk: Buffer): void {
+  /** @returns whether that was all of it */
+  add(chunk: Buffer): boolean {
     if (this.length < MAX_OCTETS) this.chunks.push(chunk);
     this.length += chunk.length;
+    return this.length <= MAX_OCTETS;
   }
 
   octets(): Buffer {

@@ -84,7 +84,7 @@ describe('a file that cannot be read ends with exit 66 and its reason', () => {
   it('a folder', () => {
     const path = join(scratchFolder(), 'folder.yaml');
     mkdirSync(path);
-    expect(ferryErrorOf(() => loadConfig(path)).message).toBe(`cannot read ${path}: illegal operation on a directory`);
+    expect(ferryErrorOf(() => loadConfig(path)).message).toBe(`cannot read ${path}: it is a folder`);
   });
 
   it('not UTF-8 is said, not guessed', () => {

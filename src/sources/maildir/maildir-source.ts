@@ -1,9 +1,10 @@
-import { readdir, readFile, stat } from 'node:fs/promises';
+import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { BodyStore } from '../../body/body-store.js';
 import { FerryError, type MessageFailure, printable } from '../../errors.js';
 import { CrlfConverter } from '../../message/crlf.js';
 import type { SourceHints } from '../../message/facts.js';
+import { readRegularFile } from '../../regular-file.js';
 import { keptNotice } from '../kept-deleted.js';
 import { idOfWire, WireDigester } from '../mbox/file-listing.js';
 import { GzipBroken } from '../mbox/gunzip.js';
@@ -260,10 +261,20 @@ export class MaildirSource implements Source {
   async #keywordsOf(folder: string): Promise<readonly string[]> {
     const known = this.#keywords.get(folder);
     if (known !== undefined) return known;
-    const text = await readFile(join(folder, 'dovecot-keywords'), 'utf8').catch(() => '');
-    const keywords = readKeywords(text);
+    const keywords = readKeywords(keywordFile(folder));
     this.#keywords.set(folder, keywords);
     return keywords;
+  }
+}
+
+const MAX_KEYWORD_FILE = 64 * 1024;
+
+/** A maildir without one, or with something else in its place, has no keywords. */
+function keywordFile(folder: string): string {
+  try {
+    return readRegularFile(join(folder, 'dovecot-keywords'), MAX_KEYWORD_FILE).octets.toString('utf8');
+  } catch {
+    return '';
   }
 }
 

@@ -11,18 +11,22 @@ const MAX_OCTETS = 64 * 1024 * 1024;
 /** Refuses a listing that grows beyond all measure: far more lines than STAT counted, or more than anybody has. */
 export class ListingCap {
   readonly #most: number;
+  readonly #announced: number;
   #lines = 0;
   #octets = 0;
 
   /** @param counted messages according to STAT, null where it did not say; servers differ from it a little */
   constructor(counted: number | null) {
     this.#most = counted === null ? MAX_LINES : Math.min(MAX_LINES, 2 * counted + 1000);
+    this.#announced = counted ?? 0;
   }
 
   /** @returns what is wrong, or null */
   take(line: string): string | null {
     this.#lines++;
     this.#octets += line.length;
+    // Its listing could not be read to the end; none of it is kept in memory.
+    if (this.#announced > MAX_LINES) return `${this.#announced} messages, and at most ${MAX_LINES} can be listed`;
     if (this.#lines > this.#most) return `more than ${this.#most} lines`;
     return this.#octets > MAX_OCTETS ? `more than ${MAX_OCTETS} octets` : null;
   }

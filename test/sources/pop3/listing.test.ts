@@ -155,7 +155,8 @@ describe('a listing', () => {
   test.each([
     [5, '1 x', 1010, 'more than 1010 lines'],
     [null, '1 x', 1_000_000, 'more than 1000000 lines'],
-    [2 ** 40, '1 x', 1_000_000, 'more than 1000000 lines'],
+    [1_000_000, '1 x', 1_000_000, 'more than 1000000 lines'],
+    [2 ** 40, '1 x', 0, '1099511627776 messages, and at most 1000000 can be listed'],
     [null, 'x'.repeat(8000), 8388, 'more than 67108864 octets'],
   ])('of far more than STAT counted (%s), or than anybody has, is refused', (counted, line, taken, fault) => {
     const cap = new ListingCap(counted);
