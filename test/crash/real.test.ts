@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises';
-import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFailed, onTestFinished } from 'vitest';
 import { readEverything } from '../servers/imap-reader.js';
 import { startCourier } from '../servers/real/courier.js';
 import { startCyrus } from '../servers/real/cyrus.js';
@@ -18,6 +18,9 @@ if (reason !== null) console.log(`Frozen real servers are not tested here: ${rea
 /** When the frozen server goes on: before the next run, when that run sends its first message, or after it has ended. */
 type Resumed = 'before' | 'during' | 'after';
 
+/** Of a server's log, so much of its end is shown where a test fails. */
+const LOG_SHOWN = 20_000;
+
 const twin = mail('twin', 2019);
 /** Two of them are equal. */
 const MESSAGES = [...mails(5), twin, twin, ...mails(10).slice(5)];
@@ -35,6 +38,9 @@ describe.skipIf(reason !== null).each(SERVERS)('a %s that freezes while a messag
     server = await start();
   });
   afterAll(() => server?.stop());
+  beforeEach(() => {
+    onTestFailed(async () => console.error(`${name} says:\n${(await server.log()).slice(-LOG_SHOWN)}`));
+  });
 
   /** Six messages carried, six more on their way when the server froze and the command was killed; then two clean runs. */
   async function freeze(exactlyOnce: 'off' | 'require', resumed: Resumed) {

@@ -16,6 +16,7 @@ import {
   seedImap,
   seedMaildir,
   serverDirectory,
+  stateOf,
 } from './mail-server.js';
 import { relocate, serverAccount, Unavailable, unpack, whyNoPackages } from './unpack.js';
 
@@ -148,7 +149,8 @@ export async function startCourier(options: CourierOptions = {}): Promise<Courie
             const environment = await readFile(`/proc/${pid}/environ`, 'latin1').catch(() => '');
             return environment.split('\0').includes(`AUTHENTICATED=${user}`);
           }),
-        log: () => readFile(logFile, 'utf8').catch(() => ''),
+        log: async () =>
+          [stateOf('imap', imap), stateOf('pop3', pop3), await readFile(logFile, 'utf8').catch(() => '')].join('\n'),
         stop: async () => {
           await Promise.all([end(imap), end(pop3), end(watcher)]);
           passwords.close();

@@ -16,6 +16,7 @@ import {
   PASSWORD,
   seedImap,
   serverDirectory,
+  stateOf,
 } from './mail-server.js';
 import { serverAccount, Unavailable, unpack, whyNoPackages } from './unpack.js';
 
@@ -39,11 +40,15 @@ export async function startCyrus(options: CyrusOptions = {}): Promise<MailServer
   if (reason !== null) throw new Unavailable(reason);
   const { root, libraryPath } = await unpack('cyrus', PACKAGES);
   const data = await dataDirectory('cyrus');
-  for (const dir of ['', 'conf', 'conf/proc', 'conf/socket', 'spool', 'run', 'sasl'])
+  for (const dir of ['', 'conf', 'conf/db', 'conf/proc', 'conf/socket', 'spool', 'run', 'sasl'])
     await serverDirectory(join(data, dir));
   const passwords = await passwordDaemon(join(data, 'sasl', 'mux'));
   await giveToServer(join(data, 'sasl', 'mux'));
+  // Of what it does Cyrus tells syslog alone; these two hold what it says besides, before and after it is a daemon.
   const logFile = join(data, 'cyrus.log');
+  const errorFile = join(data, 'run', 'cyrus.err');
+  const said = async () =>
+    (await Promise.all([logFile, errorFile].map(file => readFile(file, 'utf8').catch(() => '')))).join('');
   const imapdConf = join(data, 'imapd.conf');
   await writeFile(imapdConf, imapdConfiguration(data, options));
   const bin = join(root, 'usr/lib/cyrus/bin');
@@ -66,7 +71,8 @@ EVENTS {
 }
 `,
     );
-    const command = [`${bin}/master`, '-C', imapdConf, '-M', cyrusConf, '-p', join(data, 'run', 'master.pid')];
+    const pidFile = join(data, 'run', 'master.pid');
+    const command = [`${bin}/master`, '-C', imapdConf, '-M', cyrusConf, '-L', errorFile, '-p', pidFile];
     // its master may spin for ever on SIGTERM
     const master = launch(command, env, logFile, 'KILL');
     if (await isUp([imapPort, pop3Port], master)) {
@@ -86,7 +92,7 @@ EVENTS {
         seedImap: (user, mailbox, mails) => seedImap(of(user), mailbox, mails),
         readMailbox: (user, mailbox) => readMailbox(of(user), mailbox),
         processesOf: (user, protocol = 'imap') => processesOf(join(data, 'conf', 'proc'), protocol, user),
-        log: () => readFile(logFile, 'utf8').catch(() => ''),
+        log: async () => `${stateOf('master', master)}\n${await said()}`,
         stop: async () => {
           await endAll(master, 500);
           passwords.close();
@@ -98,7 +104,7 @@ EVENTS {
     if (attempt < 3) continue;
     passwords.close();
     throw new Error(
-      `Cyrus did not start; its files are in ${data}; it said:\n${await readFile(logFile, 'utf8').catch(() => '')}`,
+      `Cyrus did not start; its files are in ${data}; ${stateOf('master', master)}; it said:\n${await said()}`,
     );
   }
 }

@@ -18,6 +18,7 @@ import {
   seedImap,
   seedMaildir,
   serverDirectory,
+  stateOf,
 } from './mail-server.js';
 import { relocate, serverAccount, shortName, Unavailable, unpack, whyNoPackages } from './unpack.js';
 
@@ -144,7 +145,7 @@ function describe(
         const title = (await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')).replaceAll('\0', ' ');
         return title.startsWith(`dovecot/${protocol} `) && title.includes(`[${user} `);
       }),
-    log: () => readLogs(logFile),
+    log: async () => `${stateOf('master', master)}\n${await readLogs(logFile)}`,
     stop: async () => {
       await endAll(master, 100);
       await clearAway('Dovecot', data, logFile);

@@ -1,22 +1,44 @@
 import { once } from 'node:events';
-import { existsSync, statfsSync } from 'node:fs';
+import { existsSync, readFileSync, statfsSync } from 'node:fs';
 import { chmod, mkdtemp, readdir, rm } from 'node:fs/promises';
-import { connect, createServer, type Server } from 'node:net';
+import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-/** Ports nobody listens on at this moment, all different. */
+/**
+ * Ports nobody listens on at this moment, all different. They are not taken from the range the kernel gives out by itself:
+ * a connection or a listener of another test would get one of them before the server that is about to start binds it.
+ */
 export async function freePorts(count: number): Promise<number[]> {
-  const held: Server[] = [];
-  for (let i = 0; i < count; i += 1) {
-    const server = createServer();
-    server.listen(0, '127.0.0.1');
-    await once(server, 'listening');
-    held.push(server);
+  const ports = new Set<number>();
+  while (ports.size < count) {
+    const port = LOWEST_PORT + Math.floor(Math.random() * (givenOutFrom() - LOWEST_PORT));
+    if (await isFree(port)) ports.add(port);
   }
-  const ports = held.map(server => (server.address() as { port: number }).port);
-  await Promise.all(held.map(server => new Promise<void>(resolve => server.close(() => resolve()))));
-  return ports;
+  return [...ports];
+}
+
+const LOWEST_PORT = 10_000;
+
+/** Linux tells where its own range begins; others begin at 49152 (RFC 6335). */
+function givenOutFrom(): number {
+  const file = '/proc/sys/net/ipv4/ip_local_port_range';
+  const from = existsSync(file) ? Number.parseInt(readFileSync(file, 'utf8'), 10) : 49_152;
+  // Where the kernel's range is all there is, chance has to do.
+  return from > LOWEST_PORT + 1000 ? from : 65_536;
+}
+
+async function isFree(port: number): Promise<boolean> {
+  const server = createServer();
+  try {
+    server.listen(port, '127.0.0.1');
+    await once(server, 'listening');
+    return true;
+  } catch {
+    return false;
+  } finally {
+    await new Promise(resolve => server.close(resolve));
+  }
 }
 
 /** Resolves once a server greets on the port; false once `deadline` (epoch ms) has passed or `gone` says it died. */

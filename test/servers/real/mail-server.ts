@@ -43,7 +43,9 @@ export async function serverDirectory(path: string): Promise<void> {
 }
 
 /**
- * Starts a program as the servers' account, its output going to a file. It ends with this process, however that ends.
+ * Starts a program as the servers' account, its output going to a file. It ends with this process, however that ends. It
+ * leads a process group of its own: a master of Cyrus that is told to end passes that on to its whole group, and took the
+ * servers of other tests with it.
  * @param env everything it sees beside PATH
  * @param lastSignal what it gets when this process ends without having stopped it
  */
@@ -59,12 +61,19 @@ export function launch(
     env: { PATH: '/usr/sbin:/usr/bin:/sbin:/bin', ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
     cwd: '/',
+    detached: true,
   });
   const output = createWriteStream(logFile, { flags: 'a' });
   child.stdout?.pipe(output, { end: false });
   child.stderr?.pipe(output, { end: false });
   child.once('close', () => output.end());
   return child;
+}
+
+/** Whether and how a program ended, in words. */
+export function stateOf(name: string, { pid, exitCode, signalCode }: ChildProcess): string {
+  if (signalCode !== null) return `${name} (process ${pid}) was ended by ${signalCode}`;
+  return `${name} (process ${pid}) ${exitCode === null ? 'is running' : `ended with ${exitCode}`}`;
 }
 
 export function hasEnded(child: ChildProcess): boolean {

@@ -45,6 +45,16 @@ describe.skipIf(reason !== null).each(starters)('a private %s', (_, start) => {
   });
 });
 
+it.skipIf(reason !== null).each(starters)('a %s that stops takes no other server with it', async (_, start) => {
+  const [first, ...others] = await Promise.all([start(), startCyrus(), startDovecot(), startCourier()]);
+  try {
+    await first.stop();
+    for (const other of others) expect(await readEverything(other.access('still-there'))).toBeInstanceOf(Map);
+  } finally {
+    await Promise.all(others.map(other => other.stop()));
+  }
+});
+
 describe.skipIf(reason !== null)('a private Dovecot with options', () => {
   let dovecot: Dovecot;
   beforeAll(async () => {
