@@ -69,6 +69,12 @@ export const ERRORS = facts({
     exit: 78,
     hint: 'Correct the folder template; docs/folders.md has the grammar.',
   },
+  FOLDERS_COLLIDE: {
+    scope: 'account',
+    retry: 'never',
+    exit: 78,
+    hint: 'Give them different names with a rule, or one name on purpose, e.g. {path|lower}; see docs/folders.md.',
+  },
   DESTINATION_CHANGED: {
     scope: 'account',
     retry: 'never',

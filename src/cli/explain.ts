@@ -3,6 +3,7 @@ import { asFerryError, FerryError, printable } from '../errors.js';
 import { openLedgerReadOnly } from '../ledger/sqlite-ledger.js';
 import type { AccountJob } from '../run/account-job.js';
 import { decide } from '../run/decide.js';
+import { FolderNames } from '../run/folder-names.js';
 import type { Ref } from '../sources/source.js';
 import { chosenAccounts, stateFile } from './accounts.js';
 import { out } from './io.js';
@@ -43,7 +44,8 @@ export async function explainCommand(account: string, wanted: string, flags: Con
         if (template !== null) lines.push(`  template ${printable(template)}`);
         if (route.kind === 'skip') lines.push(`  left out: ${printable(route.reason)}`);
       }
-      const decision = decide(job, facts, ref, ref.size ?? look.header.length);
+      const names = new FolderNames(job.destination.features);
+      const decision = decide(job, facts, ref, ref.size ?? look.header.length, names);
       if (decision.kind === 'deliver')
         for (const { path } of decision.targets) lines.push(`  goes to  ${printable(path)}`);
       else

@@ -1,4 +1,6 @@
+import { createHash } from 'node:crypto';
 import { tmpdir } from 'node:os';
+import { basename } from 'node:path';
 import type { Credentials } from '../auth/credentials.js';
 import { renewedToken } from '../auth/renewed-token.js';
 import { BodyStore } from '../body/body-store.js';
@@ -23,12 +25,15 @@ import { readRegularFile } from '../regular-file.js';
 import { compileRouting, type Routing } from '../routing/route.js';
 import type { AccountJob, Filter } from '../run/account-job.js';
 import type { Unprepared } from '../run/migrate.js';
+import { preflight } from '../run/preflight.js';
 import type { Source } from '../sources/source.js';
 import { askPassword } from './io.js';
 import type { MigrateFlags } from './program.js';
 
 /** A message beyond this is refused: more octets than any mail server takes, fewer than fill a disk. */
 const MAX_MESSAGE_OCTETS = 4 * 1024 ** 3 - 1;
+
+const NOTHING_KNOWN = { nul: 'kept', bareCr: 'kept', eightBitHeader: 'kept', longestLine: null } as const;
 
 type JobFlags = Partial<Pick<MigrateFlags, 'adopt' | 'retryFailed' | 'limit' | 'since' | 'before'>> & {
   readonly saved?: (label: string, octets: Iterable<Buffer>) => void;
@@ -104,7 +109,8 @@ async function buildJob(
     route: (facts, ref) => routing.of(facts).route(facts, ref.size ?? undefined),
     explain: (facts, ref) => routing.of(facts).explain(facts, ref.size ?? undefined),
     flagsWhenUnknown: facts => whenUnknown(account, facts, now),
-    unsafe: facts => unsafe(account, destination, facts),
+    preflight: facts => preflight(facts.hazards, destination.features.octets ?? NOTHING_KNOWN, account.unsafe),
+    leavesOut: leavesOut(account, flags),
     ...(flags.saved === undefined ? {} : { saveFailed: flags.saved }),
     lock: () => acquireAccountLock(state, account.name),
   };
@@ -152,7 +158,7 @@ function routingOf({ name, from, folder, rules }: AccountConfig): {
   of(facts: MessageFacts): Routing;
 } {
   const labels = from.kind === 'mbox' ? from.labels : 'ignore';
-  const common = { account: name, source: sourceName(from), kind: from.kind, labels, rules } as const;
+  const common = { account: name, source: sourceForPeople(from), kind: from.kind, labels, rules } as const;
   if (folder !== null) {
     const routing = compileRouting({ ...common, folder });
     return { needsHeader: routing.needsHeader, of: () => routing };
@@ -269,24 +275,16 @@ function whenUnknown({ flags }: AccountConfig, facts: MessageFacts, now: number)
   return epoch !== undefined && epoch < now - rule.seenIfOlderThan / 1000 ? ['\\Seen'] : [];
 }
 
-function unsafe(
-  account: AccountConfig,
-  destination: ImapDestination,
-  facts: MessageFacts,
-): ReturnType<AccountJob['unsafe']> {
-  const fates = destination.features.octets;
-  if (fates === undefined) return null;
-  if (facts.hazards.nul && fates.nul !== 'kept' && account.unsafe.nul === 'refuse') {
-    return {
-      code: 'MESSAGE_UNSAFE',
-      text: `it holds NUL octets, which this server ${fates.nul === 'changed' ? 'changes' : 'refuses'} (unsafe.nul)`,
-    };
-  }
-  if (facts.hazards.eightBitHeader && fates.eightBitHeader !== 'kept' && account.unsafe.eightBitHeaders === 'refuse') {
-    return {
-      code: 'MESSAGE_UNSAFE',
-      text: `its header holds 8-bit octets, which this server ${fates.eightBitHeader === 'changed' ? 'changes' : 'refuses'} (unsafe.eightBitHeaders)`,
-    };
-  }
-  return null;
+/** What {source} gives: the host, or the last part of the path. */
+function sourceForPeople(from: SourceConfig): string {
+  if (from.kind === 'pop3') return from.host.toLowerCase();
+  return basename(from.kind === 'mbox' ? (from.paths[0] ?? '') : from.path);
+}
+
+/** What decides which messages are left out, in short form. */
+function leavesOut(account: AccountConfig, flags: JobFlags): string {
+  const { limit: _, ...filter } = filterOf(account, flags);
+  const labels = account.from.kind === 'mbox' ? account.from.labels : null;
+  const decisive = JSON.stringify([account.rules, filter, account.internalDate, labels]);
+  return createHash('sha256').update(decisive).digest('base64url');
 }

@@ -183,7 +183,9 @@ export type DateSourceName = 'received' | 'fromLine' | 'deliveryDate' | 'date' |
 /** What to do with octets the server is known to change or refuse: leave the message out, or send it all the same. */
 export interface UnsafeConfig {
   readonly nul: 'refuse' | 'asIs';
+  readonly bareCr: 'refuse' | 'asIs';
   readonly eightBitHeaders: 'refuse' | 'asIs';
+  readonly longLines: 'refuse' | 'asIs';
 }
 
 /** Where a secret is to be had; secrets.ts gets it. */

@@ -404,7 +404,9 @@ const verify = z.union(
 const unsafeChoice = () => choice('refuse', 'asIs');
 const unsafe = mapping({
   nul: key(unsafeChoice(), 'NUL octets: refuse or asIs', 'refuse').default('refuse'),
+  bareCr: key(unsafeChoice(), 'CR without LF: refuse or asIs', 'asIs').default('asIs'),
   eightBitHeaders: key(unsafeChoice(), '8-bit octets in headers: refuse or asIs', 'asIs').default('asIs'),
+  longLines: key(unsafeChoice(), 'Lines longer than the server takes: refuse or asIs', 'refuse').default('refuse'),
 });
 
 /** What an account may say and `defaults` may say for all. */

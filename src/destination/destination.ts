@@ -18,6 +18,8 @@ export interface Mailbox {
   readonly messages: number;
   /** Made by this ensure() call. */
   readonly created: boolean;
+  /** What a person should know of its name, e.g. that the server gave it another. Sanitised; absent: nothing. */
+  readonly notice?: string;
   /** Flags the server stores permanently; null: it did not say. "\\*" allows new keywords. */
   readonly permanentFlags: ReadonlySet<string> | null;
 }
@@ -99,6 +101,10 @@ export interface DestinationFeatures {
   readonly lanes: number;
   /** What this server does to octets it dislikes; absent: not known. */
   readonly octets?: OctetFates;
+  /** Names that differ only in case are different mailboxes; false where they are one, or nobody knows. */
+  readonly caseMatters: boolean;
+  /** Octets of mail its operator takes in one day, null without a known limit. */
+  readonly octetsPerDay: number | null;
 }
 
 /** Stored as they are, changed, or the message refused. */

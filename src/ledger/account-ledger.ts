@@ -41,6 +41,8 @@ const SQL = {
     (account, key, occurrence, label, size, header, canonical_header, body, digest_size, deliveries, skip)
     values (?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?)
     on conflict (account, key, occurrence) do update set skip = excluded.skip`,
+  forgetLeftOut: `update message set skip = null
+    where account = ? and skip in (${SKIPS.indexOf('filtered')}, ${SKIPS.indexOf('rule')})`,
   dropEnded: 'delete from delivery where message = ? and mailbox = ? and state in (3, 4)',
   putDelivery: `insert into delivery
     (account, message, mailbox, run, state, at, uid_validity, uid_floor, staged_validity, staged_floor, flags, date_epoch,
@@ -150,16 +152,17 @@ export class SqliteAccountLedger implements AccountLedger {
       readonly label: string;
       readonly reason: MessageSkip;
       readonly digest: MessageDigest | null;
+      readonly size?: number;
     }[],
   ): void {
     this.#write(() => {
       this.#run(run);
       const put = this.#db.statement(SQL.putSkip);
-      for (const { message, label, reason, digest } of skips) {
+      for (const { message, label, reason, digest, size } of skips) {
         put.run(
           ...this.#key(message),
           label,
-          digest?.size ?? 0,
+          size ?? digest?.size ?? 0,
           digest?.header ?? null,
           digest?.canonicalHeader ?? null,
           digest?.body ?? null,
@@ -168,6 +171,10 @@ export class SqliteAccountLedger implements AccountLedger {
         );
       }
     });
+  }
+
+  forgetLeftOut(): void {
+    this.#write(() => void this.#db.statement(SQL.forgetLeftOut).run(this.#id));
   }
 
   unsettled(): DeliveryRecord[] {

@@ -105,7 +105,9 @@ export type Known =
   /** All that is not done is refused for good: left alone unless asked. */
   | 'refused'
   /** Has an intent or doubt that must be settled before anything is sent. */
-  | 'unsettled';
+  | 'unsettled'
+  /** A filter or a rule left it out; so it stays as long as these are the same, which the caller knows. */
+  | 'leftOut';
 
 export interface RunRecord {
   readonly id: string;
@@ -241,8 +243,12 @@ export interface AccountLedger extends AccountReader {
       readonly label: string;
       readonly reason: MessageSkip;
       readonly digest: MessageDigest | null;
+      /** Octets as the source lists them; absent: those of the digest. */
+      readonly size?: number;
     }[],
   ): void;
+  /** Messages left out by a filter or rule are unknown again. */
+  forgetLeftOut(): void;
   recordVerdicts(
     verdicts: readonly {
       readonly id: number;

@@ -1,4 +1,4 @@
-import type { AccountResult, RunResult } from '../run/result.js';
+import type { AccountResult, FailedMessage, RunResult } from '../run/result.js';
 import { count, counted, duration, moment, octets } from './figures.js';
 import { cut, displayWidth, hanging, padEnd, padStart, shown } from './safe-text.js';
 import {
@@ -118,7 +118,28 @@ function folderTable(account: AccountResult, dryRun: boolean): string[] {
 function failures(account: AccountResult): string[] {
   return failureGroups(account.failed).flatMap(group => [
     ...wrapped(`Failed: ${counted(group.messages.length, 'message')}, ${shown(group.code)}`, '  '),
-    ...group.messages
+    ...(group.code === 'MAILBOX_REFUSED' ? refusedFolders(group.messages) : failedMessages(group.messages)),
+  ]);
+}
+
+/** What the server said of a folder is told once, with the messages that were to go there. */
+function refusedFolders(messages: readonly FailedMessage[]): string[] {
+  const refusals = new Map<string, string[]>();
+  for (const { ref, text } of messages) refusals.set(text, [...(refusals.get(text) ?? []), ref]);
+  const lines = [...refusals].map(([text, refs]) => {
+    const more = refs.length > FIRST_MESSAGES ? ` and ${count(refs.length - FIRST_MESSAGES)} more` : '';
+    return `${shown(text)}; not carried: ${refs
+      .slice(0, FIRST_MESSAGES)
+      .map(ref => shown(ref))
+      .join(', ')}${more}`;
+  });
+  const left = lines.length > TOP_FOLDERS ? [`${count(lines.length - TOP_FOLDERS)} more; ${REST}`] : [];
+  return [...lines.slice(0, TOP_FOLDERS), ...left].flatMap(line => wrapped(line, '    - '));
+}
+
+function failedMessages(messages: readonly FailedMessage[]): string[] {
+  return [
+    ...messages
       .slice(0, FIRST_MESSAGES)
       .flatMap(m =>
         wrapped(
@@ -126,8 +147,8 @@ function failures(account: AccountResult): string[] {
           '    - ',
         ),
       ),
-    ...rest(group.messages.length),
-  ]);
+    ...rest(messages.length),
+  ];
 }
 
 function doubts(account: AccountResult): string[] {

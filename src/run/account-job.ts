@@ -1,11 +1,11 @@
 import type { BodyStore } from '../body/body-store.js';
 import type { Destination, FolderPath } from '../destination/destination.js';
-import type { MessageFailure } from '../errors.js';
 import type { AccountIdentity, AccountLedger, AccountReader, Ledger, LedgerReader } from '../ledger/ledger.js';
 import type { MessageFacts, SourceHints } from '../message/facts.js';
 import type { Explanation, Route } from '../routing/route.js';
 import type { Ref, Source } from '../sources/source.js';
 import type { Listener } from './events.js';
+import type { Preflight } from './preflight.js';
 import type { Throttle } from './throttle.js';
 
 /** Which messages of a source are wanted. Sizes in octets, dates as epoch seconds. */
@@ -56,8 +56,10 @@ export interface AccountJob {
   explain(facts: MessageFacts, ref: Ref): readonly Explanation[];
   /** Flags for the copy of a message whose source says nothing of flags. */
   flagsWhenUnknown(facts: MessageFacts): readonly string[];
-  /** Why these octets must not be sent to this destination as they are, or null. */
-  unsafe(facts: MessageFacts): MessageFailure | null;
+  /** What this destination is known to do to such octets, and whether they are sent all the same. */
+  preflight(facts: MessageFacts): Preflight;
+  /** Equal as long as the same messages are left out: rules, filters and what they look at. */
+  readonly leavesOut: string;
   /** Told of each message refused for good, its body still readable (--save-failed). */
   saveFailed?(label: string, octets: Iterable<Buffer>): void;
   /** Takes the lock all runs of this account share. @throws LOCKED */

@@ -1,14 +1,15 @@
 import { asFerryError, ERRORS, FerryError, type MessageFailure, printable } from '../errors.js';
-import type { DeliveryRecord } from '../ledger/ledger.js';
+import type { AccountLedger, DeliveryRecord } from '../ledger/ledger.js';
 import type { MessageFacts } from '../message/facts.js';
-import type { Ref, SourceMessage } from '../sources/source.js';
+import type { Ref, SourceFolder, SourceMessage } from '../sources/source.js';
 import type { AccountRun } from './account-job.js';
 import { octetsName } from './adopt.js';
 import { lookForTwins, removeVerified, verifyStored } from './aftermath.js';
 import { decide } from './decide.js';
 import { Deliveries } from './deliveries.js';
+import { claimSourceFolders, FolderNames } from './folder-names.js';
 import { KeySet } from './key-set.js';
-import { keyOf, listWork, notice, SOURCE_CHECKPOINT, type Work } from './listing.js';
+import { keyOf, LEFT_OUT, listWork, notice, SOURCE_CHECKPOINT, type Work } from './listing.js';
 import { type DeliveryEnd, MessageInHand } from './message-in-hand.js';
 import { interruption, pause, pauseBefore } from './retry.js';
 import { settle } from './settle.js';
@@ -17,6 +18,11 @@ import type { Tally } from './tally.js';
 
 /** A message the server breaks off at is given up, for this run, after so many tries. */
 const TRIES_PER_MESSAGE = 3;
+
+/** Messages left out that are recorded in one transaction; what is lost with a crash is only looked at again. */
+const LEFT_OUT_AT_ONCE = 500;
+
+type LeftOut = Parameters<AccountLedger['recordSkips']>[1][number];
 
 /** Carries what the source lists and the ledger does not hold: passes of read, append, settle, until nothing is left. */
 export class Carrying {
@@ -30,7 +36,13 @@ export class Carrying {
   readonly #unread = new Map<string, number>();
   /** Octets under way into a mailbox in this run and not yet in the ledger, for duplicates: skip. */
   readonly #underWay = new Set<string>();
-  /** Failed or filtered in a way a later run may see differently: their file is read again then. */
+  /** Left out by a filter or rule, and those of them not yet in the ledger. */
+  readonly #leftOut = new Set<string>();
+  #unrecorded: LeftOut[] = [];
+  /** The source's folders; and names of folders met in this run, once the destination is open. */
+  #sourceFolders: readonly SourceFolder[] = [];
+  #names: FolderNames | null = null;
+  /** Failed in a way a later run may see differently: their file is read again then. */
   readonly #failedForNow = new Set<string>();
   /** Deliveries of earlier runs that this one found to have arrived. */
   readonly #found: DeliveryRecord[] = [];
@@ -109,6 +121,7 @@ export class Carrying {
       }
     }
     this.#nameDoubts();
+    this.#recordLeftOut();
     this.#rememberUnits(work);
     if (work.changed !== null) throw work.changed;
   }
@@ -124,7 +137,7 @@ export class Carrying {
         if (error.code !== 'INTERRUPTED') this.#unopened = error;
       });
     }
-    await job.source.open(stop.graceful);
+    this.#sourceFolders = (await job.source.open(stop.graceful)).folders ?? [];
     emit({ type: 'phase', account: job.name, phase: 'listing' });
     const work = await listWork(this.#run, this.#tally);
     for (const ref of work.refs) this.#left.set(keyOf(ref), ref);
@@ -143,7 +156,7 @@ export class Carrying {
     this.#unopened = null;
     if (unopened !== null) throw unopened;
     await job.destination.logIn(stop.graceful);
-    const opening = job.destination.open(stop.graceful);
+    const opening = this.#openDestination();
     if (this.#nothingOpen()) opening.catch(() => undefined);
     else {
       await opening;
@@ -157,20 +170,21 @@ export class Carrying {
     const chosen = oneByOne ? suspects : [...this.#left].filter(([key]) => !unsettled.has(key));
     emit({ type: 'phase', account: job.name, phase: 'copying' });
     let deliveries: Deliveries | null = null;
+    let names: FolderNames;
     const refs = this.#refs(chosen, () => deliveries?.trouble != null);
     let answered = 0;
     try {
       // Reading begins while the destination still shows its mailboxes.
       for await (const outcome of job.source.read(refs, stop.graceful)) {
         try {
-          await opening;
+          names = await opening;
         } catch (thrown) {
           if (outcome.ok) outcome.message.body.dispose();
           throw thrown;
         }
         deliveries ??= new Deliveries(this.#run, this.#tally, oneByOne);
         answered += 1;
-        if (outcome.ok) await this.#carry(outcome.message, deliveries);
+        if (outcome.ok) await this.#carry(outcome.message, deliveries, names);
         else this.#fail(outcome.ref, outcome.failure);
       }
     } catch (thrown) {
@@ -186,6 +200,18 @@ export class Carrying {
     await this.#settleLast();
     await lookForTwins(this.#run, this.#tally, 'own', this.#lookedFor);
     await cleanStaging(this.#run, this.#tally);
+  }
+
+  /** What is wrong with the folders as a whole is told before the first message is sent. */
+  async #openDestination(): Promise<FolderNames> {
+    const { job, stop } = this.#run;
+    const { notices } = await job.destination.open(stop.graceful);
+    if (this.#names !== null) return this.#names;
+    const names = new FolderNames(job.destination.features);
+    claimSourceFolders(job, this.#sourceFolders, names);
+    for (const text of notices) notice(this.#run, this.#tally, text);
+    this.#names = names;
+    return names;
   }
 
   /** Nothing is to be done at the destination for what earlier runs began. */
@@ -219,7 +245,7 @@ export class Carrying {
     }
   }
 
-  async #carry(message: SourceMessage, deliveries: Deliveries): Promise<void> {
+  async #carry(message: SourceMessage, deliveries: Deliveries, names: FolderNames): Promise<void> {
     const { job, account, emit } = this.#run;
     const { ref, body } = message;
     emit({ type: 'read', account: job.name, octets: body.length });
@@ -227,8 +253,8 @@ export class Carrying {
     try {
       const facts = job.facts(body.chunks(), message.hints);
       if (this.#isKnown(ref, facts)) return;
-      const decision = decide(job, facts, ref, body.length);
-      if (decision.kind === 'filtered') return this.#skip(ref, 'filtered');
+      const decision = decide(job, facts, ref, body.length, names);
+      if (decision.kind === 'filtered') return this.#leaveOut(ref, facts, decision.by);
       if (decision.kind === 'failed') {
         job.saveFailed?.(ref.label, body.chunks());
         return this.#refuse(ref, facts, body.length, decision.failure);
@@ -243,6 +269,7 @@ export class Carrying {
         return this.#skip(ref, 'duplicate');
       }
       this.#carried += 1;
+      this.#tally.sentAsIs(ref, decision.sentAsIs);
       const counts = { open: open.length, deliveries: done.size + open.length };
       const inHand = new MessageInHand({ ref, facts, body }, counts, (m, ends) => this.#end(m, ends));
       handedOver = true;
@@ -373,9 +400,33 @@ export class Carrying {
     return clock() - (record.run === run ? record.at : Math.min(record.at, this.#startedAt));
   }
 
+  #leaveOut(ref: Ref, facts: MessageFacts, by: 'rule' | 'filter'): void {
+    const { id, occurrence, size } = ref;
+    this.#leftOut.add(keyOf(ref));
+    this.#unrecorded.push({
+      message: { id, occurrence },
+      label: printable(ref.label),
+      reason: by === 'rule' ? 'rule' : 'filtered',
+      digest: facts.digest,
+      ...(size === null ? {} : { size }),
+    });
+    if (this.#unrecorded.length >= LEFT_OUT_AT_ONCE) this.#recordLeftOut();
+    this.#skip(ref, 'filtered');
+  }
+
+  #recordLeftOut(): void {
+    if (this.#unrecorded.length === 0) return;
+    const { job, account, run } = this.#run;
+    if (account.checkpoint(LEFT_OUT) !== job.leavesOut) {
+      account.forgetLeftOut();
+      account.setCheckpoint(LEFT_OUT, job.leavesOut);
+    }
+    account.recordSkips(run, this.#unrecorded);
+    this.#unrecorded = [];
+  }
+
   #skip(ref: Ref, as: 'filtered' | 'duplicate'): void {
     this.#tally[as] += 1;
-    if (as === 'filtered') this.#failedForNow.add(keyOf(ref));
     this.#run.emit({ type: 'skipped', account: this.#run.job.name, ref: printable(ref.label), reason: as });
     this.#finish(keyOf(ref));
   }
@@ -439,10 +490,16 @@ export class Carrying {
 
   /** An untouched file is not read again once every message of it has a final outcome. */
   #rememberUnits(work: Work): void {
-    const { account } = this.#run;
-    for (const { checkpoint, keys } of work.units) {
+    const { job, account } = this.#run;
+    for (const { checkpoint, keys, leftOut } of work.units) {
       const open = [...keys].some(key => this.#left.has(key) || this.#failedForNow.has(key));
-      if (!open) account.setCheckpoint(SOURCE_CHECKPOINT + checkpoint.key, checkpoint.value);
+      if (open) continue;
+      const messages = leftOut + [...keys].filter(key => this.#leftOut.has(key)).length;
+      const name = `${LEFT_OUT} ${checkpoint.key}`;
+      // Before the checkpoint, which says nothing of rules.
+      if (messages > 0 || account.checkpoint(name) !== undefined)
+        account.setCheckpoint(name, JSON.stringify({ by: job.leavesOut, messages }));
+      account.setCheckpoint(SOURCE_CHECKPOINT + checkpoint.key, checkpoint.value);
     }
   }
 }

@@ -3,6 +3,7 @@ import { asFerryError, type MessageFailure } from '../errors.js';
 import type { MessageFacts } from '../message/facts.js';
 import type { Ref } from '../sources/source.js';
 import type { AccountJob, Filter } from './account-job.js';
+import type { FolderNames } from './folder-names.js';
 
 export interface Target {
   readonly folder: FolderPath;
@@ -17,28 +18,34 @@ export type Decision =
       readonly targets: readonly Target[];
       readonly flags: readonly string[];
       readonly rule: string;
+      /** Octets this server is known to change or refuse, sent all the same; for the report. */
+      readonly sentAsIs: readonly string[];
     }
-  | { readonly kind: 'filtered'; readonly reason: string }
+  /** rule: by one with `skip`; filter: by date or size. */
+  | { readonly kind: 'filtered'; readonly by: 'rule' | 'filter'; readonly reason: string }
   | { readonly kind: 'failed'; readonly failure: MessageFailure };
 
 /**
+ * @param names of the run so far
  * @param octets of the message, where the source did not announce them: a dry run and the real one must decide alike
  * @throws FerryError above message scope only
  */
-export function decide(job: AccountJob, facts: MessageFacts, ref: Ref, octets: number): Decision {
-  if (!wantsDate(job.filter, facts)) return { kind: 'filtered', reason: 'date' };
-  if (!wantsSize(job.filter, ref.size ?? octets)) return { kind: 'filtered', reason: 'size' };
+export function decide(job: AccountJob, facts: MessageFacts, ref: Ref, octets: number, names: FolderNames): Decision {
+  if (!wantsDate(job.filter, facts)) return { kind: 'filtered', by: 'filter', reason: 'date' };
+  if (!wantsSize(job.filter, ref.size ?? octets)) return { kind: 'filtered', by: 'filter', reason: 'size' };
   if (octets === 0)
     return { kind: 'failed', failure: { code: 'MESSAGE_EMPTY', text: 'the message is empty; IMAP cannot hold it' } };
-  const unsafe = job.unsafe(facts);
+  const { failure: unsafe, sentAsIs } = job.preflight(facts);
   if (unsafe !== null) return { kind: 'failed', failure: unsafe };
   const route = job.route(facts, ref);
-  if (route.kind === 'skip') return { kind: 'filtered', reason: route.reason };
+  if (route.kind === 'skip') return { kind: 'filtered', by: 'rule', reason: route.reason };
   if (route.kind === 'failed') return { kind: 'failed', failure: route.failure };
   const targets = new Map<string, Target>();
   try {
     for (const folder of route.folders) {
       const path = job.destination.pathOf(folder);
+      const collision = names.claim(folder, path, ref.label);
+      if (collision !== null) return { kind: 'failed', failure: collision };
       targets.set(path, { folder, path });
     }
   } catch (thrown) {
@@ -54,6 +61,7 @@ export function decide(job: AccountJob, facts: MessageFacts, ref: Ref, octets: n
     targets: [...targets.values()],
     flags: [...new Set([...own, ...route.flags])],
     rule: route.rule,
+    sentAsIs,
   };
 }
 

@@ -1,5 +1,5 @@
 import { asFerryError, type FerryError, printable } from '../errors.js';
-import type { MessageKey } from '../ledger/ledger.js';
+import type { AccountReader, MessageKey } from '../ledger/ledger.js';
 import type { Checkpoint, Listing, Page, Ref, Skipped } from '../sources/source.js';
 import type { AccountLook } from './account-job.js';
 import { wantsSize } from './decide.js';
@@ -8,6 +8,15 @@ import type { Tally } from './tally.js';
 
 /** Where checkpoints of a source are kept among others. */
 export const SOURCE_CHECKPOINT = 'source ';
+
+/** Under which rules and filters messages were left out: of the ledger's (no name behind it), or of one file. */
+export const LEFT_OUT = 'left out';
+
+/** Messages of one file that were left out. */
+const leftOutOf = (account: AccountReader, key: string): { readonly by: string; readonly messages: number } | null => {
+  const text = account.checkpoint(`${LEFT_OUT} ${key}`);
+  return text === undefined ? null : JSON.parse(text);
+};
 
 /** Where so many sizes changed at once, the server counts differently now; a few are ids given to new mail. */
 const RESIZED_SHARE = 0.1;
@@ -21,6 +30,8 @@ export function keyOf(key: MessageKey): string {
 export interface Unit {
   readonly checkpoint: Checkpoint;
   readonly keys: ReadonlySet<string>;
+  /** Messages of it that earlier runs left out, by rules and filters that are the same now. */
+  readonly leftOut: number;
 }
 
 /** What a listing leaves to do. */
@@ -50,6 +61,9 @@ export async function listWork(run: AccountLook, tally: Tally): Promise<Work> {
   const resized = new Map<string, Ref>();
   let unitOpen = new Set<string>();
   let unitFiltered = false;
+  let unitLeftOut = 0;
+  let before = { key: '', leftOut: 0 };
+  const sameRules = account.checkpoint(LEFT_OUT) === job.leavesOut;
   let octets = 0;
   let recorded = 0;
   // Counted here and told at the end: a listing that breaks off is made again from its start.
@@ -62,7 +76,11 @@ export async function listWork(run: AccountLook, tally: Tally): Promise<Work> {
     counts.pseudo += pseudo;
   };
   const checkpoints = {
-    get: (key: string) => (job.retryFailed ? undefined : account.checkpoint(SOURCE_CHECKPOINT + key)),
+    get: (key: string) => {
+      const leftOut = leftOutOf(account, key);
+      const decidedAnew = leftOut !== null && leftOut.messages > 0 && leftOut.by !== job.leavesOut;
+      return job.retryFailed || decidedAnew ? undefined : account.checkpoint(SOURCE_CHECKPOINT + key);
+    },
   };
   let changed: FerryError | null = null;
   for await (const page of untilChanged(job.source.list(checkpoints, stop.graceful), error => {
@@ -71,7 +89,10 @@ export async function listWork(run: AccountLook, tally: Tally): Promise<Work> {
     skip(page.skipped);
     if ('unchanged' in page) {
       counts.listed += page.messages;
-      counts.known += page.messages;
+      const leftOut = leftOutOf(account, page.key)?.messages ?? 0;
+      before = { key: page.key, leftOut };
+      counts.known += page.messages - leftOut;
+      counts.filtered += leftOut;
       continue;
     }
     counts.listed += page.refs.length + page.failed.length;
@@ -84,6 +105,12 @@ export async function listWork(run: AccountLook, tally: Tally): Promise<Work> {
       if (job.source.features.idsWithoutReading) listed.add(keyOf(ref));
       const state = known[i] ?? null;
       if (state !== null) recorded += 1;
+      // An id given to other mail says nothing of that.
+      if (state === 'leftOut' && sameRules && (ref.size === null || ref.size === (sizes[i] ?? ref.size))) {
+        counts.filtered += 1;
+        unitLeftOut += 1;
+        continue;
+      }
       if (state === 'done' || (state === 'refused' && !job.retryFailed)) {
         const size = sizes[i] ?? ref.size;
         if (state === 'done' && ref.size !== size) resized.set(keyOf(ref), ref);
@@ -103,7 +130,10 @@ export async function listWork(run: AccountLook, tally: Tally): Promise<Work> {
     }
     if (page.checkpoint !== undefined) {
       // With another filter, or once it can be read, there is more in this file than was listed now.
-      if (page.failed.length === 0 && !unitFiltered) units.push({ checkpoint: page.checkpoint, keys: unitOpen });
+      const leftOut = unitLeftOut + (before.key === page.checkpoint.key ? before.leftOut : 0);
+      if (page.failed.length === 0 && !unitFiltered)
+        units.push({ checkpoint: page.checkpoint, keys: unitOpen, leftOut });
+      unitLeftOut = 0;
       unitOpen = new Set();
       unitFiltered = false;
     }

@@ -2,6 +2,7 @@ import type { FolderPath, Mailbox } from '../destination/destination.js';
 import type { FerryError } from '../errors.js';
 import type { AccountRun } from './account-job.js';
 import { type Adoptable, adoptable } from './adopt.js';
+import { notice } from './listing.js';
 import type { Tally } from './tally.js';
 
 /** A mailbox deliveries go into. */
@@ -42,6 +43,7 @@ export class Mailboxes {
     const missing = !job.destination.exists(folder);
     if (missing) account.setCheckpoint(making, run);
     const mailbox = await job.destination.ensure(folder, stop.now, { resumed });
+    if (mailbox.notice !== undefined) notice(this.#run, this.#tally, mailbox.notice);
     if (mailbox.created) {
       account.recordCreated(run, mailbox.path);
       this.#tally.created.push(mailbox.path);

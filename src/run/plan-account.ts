@@ -6,6 +6,7 @@ import type { Ref } from '../sources/source.js';
 import type { AccountJob, AccountLook, LookContext } from './account-job.js';
 import { octetsName } from './adopt.js';
 import { decide, type Target } from './decide.js';
+import { claimSourceFolders, FolderNames } from './folder-names.js';
 import { listWork, notice } from './listing.js';
 import type { Pace } from './pace.js';
 import type { PlanListener } from './plan.js';
@@ -71,6 +72,8 @@ class Planning {
   readonly #options: PlanOptions;
   /** Octets by folder met in this look, for duplicates: skip. */
   readonly #met = new Set<string>();
+  /** Replaced once it is known what the destination makes of names. */
+  #names = new FolderNames({ caseMatters: true });
   #depth: Depth = 'listing';
   #tooLarge = 0;
   #withoutMessageId = 0;
@@ -85,18 +88,22 @@ class Planning {
   async all(pace: Pace | null): Promise<void> {
     const { job, emit, stop } = this.#run;
     emit({ type: 'phase', account: job.name, phase: 'connecting' });
-    await job.source.open(stop.graceful);
+    const { folders = [] } = await job.source.open(stop.graceful);
     emit({ type: 'phase', account: job.name, phase: 'listing' });
     const { refs, changed } = await listWork(this.#run, this.#tally);
     this.#depth = this.#depthFor(refs);
     let opened: DestinationFacts | null = null;
     if (refs.length > 0) {
       opened = await job.destination.open(stop.graceful);
+      this.#names = new FolderNames(job.destination.features);
+      claimSourceFolders(job, folders, this.#names);
+      for (const text of opened.notices) notice(this.#run, this.#tally, text);
       emit({ type: 'phase', account: job.name, phase: 'planning' });
       await this.#lookAt(refs);
       this.#nameUnknown();
     }
     this.#tally.forecast = this.#forecast(opened, pace);
+    this.#nameDays();
     // What was listed is certain; the real run ends with the same.
     if (changed !== null) throw changed;
   }
@@ -125,7 +132,7 @@ class Planning {
   #plan({ ref, facts, octets, fault }: Extract<Look, { failure: null }>): void {
     const { job, account } = this.#run;
     const tally = this.#tally;
-    const decision = decide(job, facts, ref, octets);
+    const decision = decide(job, facts, ref, octets, this.#names);
     if (decision.kind === 'failed') {
       tally.fail(ref, decision.failure);
       return;
@@ -142,6 +149,7 @@ class Planning {
       return;
     }
     if (this.#depth !== 'listing') tally.carried(facts, octets);
+    tally.sentAsIs(ref, decision.sentAsIs);
     if ((facts.fields.get('message-id')?.[0] ?? '') === '') this.#withoutMessageId += 1;
     if (fault !== null) tally.malformed.push({ ref: printable(ref.label), text: fault });
     for (const { folder, path } of open) {
@@ -207,6 +215,17 @@ class Planning {
         `the source shows no header of ${this.#headersRefused} messages; --full reads them whole`,
       );
     }
+  }
+
+  /** Some operators take only so much in a day. */
+  #nameDays(): void {
+    const { job } = this.#run;
+    if (this.#tally.bytes === 0) return;
+    const { octetsPerDay } = job.destination.features;
+    if (octetsPerDay === null || this.#tally.bytes <= octetsPerDay) return;
+    const days = Math.ceil(this.#tally.bytes / octetsPerDay);
+    const text = `the destination takes about ${Math.round(octetsPerDay / 1_000_000)} MB a day: expect ${days} days, and run again each day`;
+    notice(this.#run, this.#tally, text);
   }
 
   get #headersSeen(): boolean {

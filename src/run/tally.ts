@@ -43,6 +43,7 @@ export class Tally {
   readonly #dates = new Map<string, number>();
   readonly #droppedFlags = new Map<string, number>();
   readonly #verdicts = new Map<VerifyVerdict, number>();
+  readonly #sentAsIs = new Map<string, Set<string>>();
   readonly #unknown = new Set<string>();
   readonly #toCreate = new Set<string>();
 
@@ -69,6 +70,14 @@ export class Tally {
   ofYear(date: ZonedDate | null, octets: number): void {
     const local = date === null ? null : new Date((date.epoch + date.offset * 60) * 1000);
     add(this.#years, local === null ? 'undated' : String(local.getUTCFullYear()), octets);
+  }
+  /** One message with octets the server is known to change or refuse; see Preflight. */
+  sentAsIs({ id, occurrence }: Ref, what: readonly string[]): void {
+    for (const each of what) {
+      const messages = this.#sentAsIs.get(each) ?? new Set();
+      // A message that is sent a second time is counted once.
+      this.#sentAsIs.set(each, messages.add(`${occurrence}:${id}`));
+    }
   }
   droppedFlag(flag: string): void {
     increment(this.#droppedFlags, printable(flag));
@@ -131,7 +140,10 @@ export class Tally {
       years: figures(this.#years, carried => carried),
       created: this.created,
       ...(this.removed > 0 ? { removed: this.removed } : {}),
-      notices: [...this.#notices],
+      notices: [
+        ...this.#notices,
+        ...[...this.#sentAsIs].map(([what, { size: n }]) => `${n} ${n === 1 ? 'message' : 'messages'} with ${what}`),
+      ],
       dates: Object.fromEntries(this.#dates),
       droppedFlags: Object.fromEntries(this.#droppedFlags),
       ...(this.#verdicts.size > 0 ? { verdicts, changed: this.#changed } : {}),

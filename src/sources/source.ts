@@ -97,6 +97,12 @@ export interface SourceFeatures {
   readonly quitTakesMail: boolean;
 }
 
+/** A folder or mailbox file of a source, as its messages name it for {path} and {name}. */
+export interface SourceFolder {
+  readonly path: readonly string[];
+  readonly name: string;
+}
+
 /** What `check` shows of an opened source. */
 export interface SourceFacts {
   /** "TLSv1.3", "plain (loopback)", "files". */
@@ -106,6 +112,8 @@ export interface SourceFacts {
   readonly messages: number | null;
   readonly octets: number | null;
   readonly notices: readonly string[];
+  /** Known before anything is listed; absent for a source without folders. */
+  readonly folders?: readonly SourceFolder[];
 }
 
 /** What became of one removal. */

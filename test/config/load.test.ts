@@ -82,7 +82,7 @@ describe('what is not said has its default', () => {
       internalDate: ['received', 'fromLine', 'deliveryDate', 'date', 'mtime'],
       verify: { kind: 'off' },
       duplicates: 'keep',
-      unsafe: { nul: 'refuse', eightBitHeaders: 'asIs' },
+      unsafe: { nul: 'refuse', bareCr: 'asIs', eightBitHeaders: 'asIs', longLines: 'refuse' },
     });
   });
 

@@ -124,12 +124,26 @@ export function ledgerContract(open: () => Ledger): void {
     });
 
     it('is done for a message skipped for good, until a delivery of it is wanted after all', () => {
-      account.recordSkips('r1', [{ message: key('a'), label: 'UIDL a', reason: 'filtered', digest: null }]);
+      account.recordSkips('r1', [{ message: key('a'), label: 'UIDL a', reason: 'deleted', digest: null }]);
       expect(known('a')).toBe('done');
       account.record('r1', [], [intent('a')]);
       expect(known('a')).toBe('unsettled');
       account.record('r1', [outcome('a', NOT_SENT)], []);
       expect(known('a')).toBe(null);
+    });
+
+    it('is left out for a message a rule or filter left out, until that is forgotten or a delivery is wanted', () => {
+      account.recordSkips('r1', [
+        { message: key('a'), label: 'UIDL a', reason: 'rule', digest: digestOf('a'), size: 77 },
+        { message: key('b'), label: 'UIDL b', reason: 'filtered', digest: null },
+        { message: key('c'), label: 'UIDL c', reason: 'deleted', digest: null },
+      ]);
+      expect(['a', 'b', 'c'].map(known)).toEqual(['leftOut', 'leftOut', 'done']);
+      expect(account.listedSizes([key('a')])).toEqual([77]);
+      account.record('r1', [], [intent('b')]);
+      expect(known('b')).toBe('unsettled');
+      account.forgetLeftOut();
+      expect(['a', 'b', 'c'].map(known)).toEqual([null, 'unsettled', 'done']);
     });
 
     it('closes a message of which nothing more is wanted by a skip', () => {
@@ -409,7 +423,7 @@ export function ledgerContract(open: () => Ledger): void {
       const bob = ledger.account('bob', IDENTITY);
       for (const part of [account, bob]) {
         part.record('r1', [outcome('a', stored(part === bob ? 11 : 12))], [intent('a')]);
-        part.recordSkips('r1', [{ message: key('s'), label: 's', reason: 'rule', digest: null }]);
+        part.recordSkips('r1', [{ message: key('s'), label: 's', reason: 'deleted', digest: null }]);
         part.setCheckpoint('k', 'v');
         part.recordCreated('r1', 'Archive/2019');
       }

@@ -253,6 +253,7 @@ describe('IMAP', () => {
             prefix: '',
             refused: '',
             astral: true,
+            oneBlank: false,
             maxOctets: 255,
             maxPartOctets: 255,
             special: new Map(),

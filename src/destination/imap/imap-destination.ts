@@ -22,6 +22,7 @@ import { isKeyword, isSendableFlag, type LiteralMode, literalModeOf, quoted } fr
 import { type ConnectOptions, connectImap } from './connect.js';
 import { Control } from './control.js';
 import { Lanes } from './lanes.js';
+import { MailboxIndex } from './mailbox-index.js';
 import { listedName, type MailboxName, mailboxName, type NameRules } from './mailbox-name.js';
 import { PROFILES, type ProfileName, recogniseServer, type ServerProfile } from './profiles.js';
 import { describeSelected, expungeSelected, moveSelected, must, type Selected, select } from './selected.js';
@@ -64,8 +65,8 @@ export class ImapDestination implements Destination {
   #opening: Promise<DestinationFacts> | null = null;
   /** Aborted by close(). */
   #closing = new AbortController();
-  /** Wire names of mailboxes that can be opened, by path in config form. */
-  readonly #existing = new Map<string, MailboxName>();
+  /** Mailboxes that can be opened. */
+  readonly #existing = new MailboxIndex();
   readonly #ensuring = new Map<string, Promise<Mailbox>>();
   /** Paths by folder: asked for every message. */
   readonly #paths = new Map<string, string>();
@@ -116,6 +117,7 @@ export class ImapDestination implements Destination {
       ...hierarchy,
       refused: profile.refusedInNames + (await this.#refusedHere(profile.maybeRefusedInNames, hierarchy, signal)),
       astral: profile.astralInNames,
+      oneBlank: profile.oneBlankInNames,
       maxOctets: profile.maxNameOctets,
       maxPartOctets: profile.maxPartOctets,
       special: specialOf(list, capabilities.has('SPECIAL-USE')),
@@ -132,7 +134,7 @@ export class ImapDestination implements Destination {
       delimiter: rules.delimiter,
       prefix: rules.prefix,
       mailboxes: this.#existing.size,
-      notices: [],
+      notices: profile.notices,
       quotaLeft: capabilities.has('QUOTA') ? await this.#control.quotaLeft(signal) : null,
     };
     const literals = literalModeOf(new Set(capabilities.keys()));
@@ -158,11 +160,18 @@ export class ImapDestination implements Destination {
       // Two for each session: while one batch is stored the next is on its way.
       lanes: sessions * 2,
       octets: profile.octets,
+      caseMatters: profile.caseInNames === 'kept',
+      octetsPerDay: profile.octetsPerDay,
     };
   }
 
   exists(folder: FolderPath): boolean {
-    return this.#existing.has(this.pathOf(folder));
+    return this.#found(this.pathOf(folder)) !== undefined;
+  }
+
+  #found(path: string): MailboxName | undefined {
+    const { caseInNames } = this.#open.profile;
+    return caseInNames === 'folded' ? this.#existing.inAnyCase(path) : this.#existing.get(path);
   }
 
   pathOf(folder: FolderPath): string {
@@ -320,10 +329,11 @@ export class ImapDestination implements Destination {
     { subscribe = true, resumed = false }: EnsureOptions,
     signal: AbortSignal,
   ): Promise<Mailbox> {
-    let existing = this.#existing.get(name.path);
+    let existing = this.#found(name.path);
     let created = false;
+    let notice: string | null = null;
     if (existing === undefined) {
-      await this.#createSpecial(folder, signal);
+      notice = await this.#createSpecial(folder, signal);
       created = await this.#refusedAs(name, this.#control.create(name.unicode, signal));
       // CREATE subscribes; a mailbox of ours is no business of the user's.
       if (created && !subscribe) await this.#control.unsubscribe(name.unicode, signal);
@@ -339,6 +349,11 @@ export class ImapDestination implements Destination {
     }
     if (opened instanceof FerryError) throw refusedName(name, opened);
     this.#existing.set(name.path, existing);
+    const there = listedName(existing.wire, this.#open.rules).path;
+    if (there !== name.path) {
+      const how = created ? 'was created as' : 'is a folder the server has as';
+      notice = `"${printable(name.path)}" ${how} "${printable(there)}"`;
+    }
     await this.#learnAppendLimit(existing.wire, opened.appendLimit, signal);
     return {
       path: name.path,
@@ -347,27 +362,36 @@ export class ImapDestination implements Destination {
       uidNext: opened.uidNext,
       messages: opened.messages,
       created,
+      ...(notice === null ? {} : { notice }),
       permanentFlags: opened.permanentFlags,
     };
   }
 
-  /** The mailbox with the attribute the template asks for, where the server has none and lets us make one (RFC 6154). */
-  async #createSpecial({ special, parts }: FolderPath, signal: AbortSignal): Promise<void> {
+  /**
+   * The mailbox with the attribute the template asks for, where the server has none and lets us make one (RFC 6154).
+   * @returns what to say where the folder has no attribute; null: nothing
+   */
+  async #createSpecial({ special, parts }: FolderPath, signal: AbortSignal): Promise<string | null> {
     const { capabilities, rules } = this.#open;
-    if (special === undefined || rules.special.has(special) || !capabilities.has('CREATE-SPECIAL-USE')) return;
+    if (special === undefined || rules.special.has(special)) return null;
     const top = mailboxName({ parts: parts.slice(0, 1) }, rules);
-    if (this.#existing.has(top.path)) return;
     const use = `\\${special.charAt(0).toUpperCase()}${special.slice(1)}`;
-    await this.#alone(signal, session => must(session, `CREATE ${quoted(top.wire)} (USE (${use}))`, signal)).then(
-      async () => {
-        await this.#control.subscribe(top.unicode, signal);
-        rules.special.set(special, top.wire);
-        this.#paths.clear();
-        this.#existing.set(top.path, top);
-      },
+    const plain = `no folder of the server has the attribute ${use}; "${printable(top.path)}" is`;
+    if (this.#found(top.path) !== undefined) return `${plain} used for it`;
+    if (!capabilities.has('CREATE-SPECIAL-USE')) return `${plain} made without it, which this server cannot set`;
+    try {
+      await this.#alone(signal, session => must(session, `CREATE ${quoted(top.wire)} (USE (${use}))`, signal));
+    } catch (thrown) {
+      const error = asFerryError(thrown, 'to');
+      if (error.scope !== 'mailbox') throw error;
       // Some servers allow only attributes they chose themselves; the plain CREATE that follows still stands.
-      (error: unknown) => this.#connect.log(`CREATE with ${use}: ${asFerryError(error).message}`),
-    );
+      return `${plain} made without it: ${error.message}`;
+    }
+    await this.#control.subscribe(top.unicode, signal);
+    rules.special.set(special, top.wire);
+    this.#paths.clear();
+    this.#existing.set(top.path, top);
+    return null;
   }
 
   /** Under which name the server made a mailbox it does not list by the name we gave; null: by none. */
@@ -377,7 +401,6 @@ export class ImapDestination implements Destination {
     if (names.includes(name.wire)) return name;
     const [only, ...more] = names.filter(wire => !known.has(wire));
     if (only === undefined || more.length > 0) return null;
-    this.#connect.log(`"${printable(name.path)}" was created as "${printable(only)}"`);
     return listedName(only, this.#open.rules);
   }
 

@@ -12,6 +12,8 @@ export interface NameRules {
   readonly refused: string;
   /** Characters beyond U+FFFF (emoji) can be in names; otherwise each becomes "_". */
   readonly astral: boolean;
+  /** Runs of blanks become one. */
+  readonly oneBlank: boolean;
   /** Octets of a whole wire name, and of one part of it, that the server can store. */
   readonly maxOctets: number;
   readonly maxPartOctets: number;
@@ -119,7 +121,8 @@ function checked(name: Omit<MailboxName, 'wire'>, rules: NameRules): MailboxName
 }
 
 function cleanPart(part: string, rules: NameRules): string {
-  const name = part.normalize('NFC').trim();
+  const composed = part.normalize('NFC').trim();
+  const name = rules.oneBlank ? composed.replace(/ {2,}/g, ' ') : composed;
   if (name === '') throw illegal(part, 'a part of the name is empty');
   if (CONTROL.test(name)) throw illegal(part, 'control characters cannot be in a folder name');
   if (LONE_SURROGATE.test(name)) throw illegal(part, 'broken Unicode (half of a surrogate pair)');

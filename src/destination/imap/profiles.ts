@@ -21,6 +21,14 @@ export interface ServerProfile {
   readonly maybeRefusedInNames: string;
   /** Characters beyond U+FFFF can be in names. */
   readonly astralInNames: boolean;
+  /** Runs of blanks in names become one. */
+  readonly oneBlankInNames: boolean;
+  /** Whether names that differ only in case are different mailboxes. */
+  readonly caseInNames: 'kept' | 'folded' | 'unknown';
+  /** Octets its operator takes by IMAP in one day; null: no such limit is published. */
+  readonly octetsPerDay: number | null;
+  /** What a person should know before mail goes there. */
+  readonly notices: readonly string[];
   /** Octets of a mailbox name in modified UTF-7, and of one part of it. */
   readonly maxNameOctets: number;
   readonly maxPartOctets: number;
@@ -52,6 +60,10 @@ const GENERIC: ServerProfile = {
   refusedInNames: '',
   maybeRefusedInNames: '',
   astralInNames: true,
+  oneBlankInNames: false,
+  caseInNames: 'unknown',
+  octetsPerDay: null,
+  notices: [],
   maxNameOctets: 1000,
   maxPartOctets: 250,
 };
@@ -70,6 +82,7 @@ export const PROFILES: Record<ProfileName, ServerProfile> = {
     batchMessages: 200,
     trustsMove: true,
     octets: { ...KEPT, nul: 'changed' },
+    caseInNames: 'kept',
     // Over Maildir++ the dot separates levels whatever delimiter clients see.
     maybeRefusedInNames: '.',
     maxPartOctets: 240,
@@ -81,6 +94,7 @@ export const PROFILES: Record<ProfileName, ServerProfile> = {
     batchMessages: 100,
     trustsMove: true,
     octets: { ...KEPT, nul: 'refused', eightBitHeader: 'changed' },
+    caseInNames: 'kept',
     refusedInNames: CYRUS_REFUSES,
     maxNameOctets: 450,
   },
@@ -90,6 +104,7 @@ export const PROFILES: Record<ProfileName, ServerProfile> = {
     // MAXPERIP defaults to 20, in many installations it is 4.
     connections: 4,
     octets: { ...KEPT, bareCr: 'changed' },
+    caseInNames: 'kept',
     astralInNames: false,
     maxNameOctets: 240,
   },
@@ -99,6 +114,13 @@ export const PROFILES: Record<ProfileName, ServerProfile> = {
     // 15 at once; the user's own clients hold some of them.
     connections: 5,
     appendLimit: 35 * MIB,
+    oneBlankInNames: true,
+    caseInNames: 'folded',
+    // 500 MB by IMAP, for organisations; nothing is published for private accounts.
+    octetsPerDay: 500_000_000,
+    notices: [
+      'Gmail keeps one copy of equal messages: mail it has already, or that goes into two folders, is shown under several labels and counts once',
+    ],
     maxNameOctets: 225,
   },
   microsoft365: {
@@ -107,8 +129,12 @@ export const PROFILES: Record<ProfileName, ServerProfile> = {
     connections: 4,
     appendLimit: 150 * MIB,
     octets: { nul: 'changed', bareCr: 'changed', eightBitHeader: 'changed', longestLine: 9900 },
+    caseInNames: 'folded',
+    notices: [
+      'Microsoft 365 may store a message in another form than it was given; verify names each one that differs',
+    ],
   },
-  yahoo: { ...GENERIC, name: 'yahoo', connections: 3, appendLimit: 40 * MIB },
+  yahoo: { ...GENERIC, name: 'yahoo', connections: 3, appendLimit: 40 * MIB, caseInNames: 'folded' },
   fastmail: {
     ...GENERIC,
     name: 'fastmail',

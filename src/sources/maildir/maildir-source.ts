@@ -72,7 +72,14 @@ export class MaildirSource implements Source {
     }
     this.#faults = faults;
     const count = `${folders.length} ${folders.length === 1 ? 'folder' : 'folders'}`;
-    this.#opened = { security: 'files', capabilities: [count], messages, octets: null, notices: [] };
+    this.#opened = {
+      security: 'files',
+      capabilities: [count],
+      messages,
+      octets: null,
+      notices: [],
+      folders: folders.map(folder => ({ path: folder.folder, name: folderName(folder) })),
+    };
     return this.#opened;
   }
 

@@ -89,7 +89,8 @@ export class MboxSource implements Source {
     for (const file of files) this.#fileByPath.set(file.path, file);
     for (const file of files) octets += (await MailFile.stampAt(file.path)).size;
     const count = `${files.length} mailbox ${files.length === 1 ? 'file' : 'files'}`;
-    this.#opened = { security: 'files', capabilities: [count], messages: null, octets, notices };
+    const folders = files.map(({ folder, name }) => ({ path: folder, name }));
+    this.#opened = { security: 'files', capabilities: [count], messages: null, octets, notices, folders };
     return this.#opened;
   }
 

@@ -7,6 +7,7 @@ const slash: NameRules = {
   delimiter: '/',
   refused: '',
   astral: true,
+  oneBlank: false,
   maxOctets: 1000,
   maxPartOctets: 250,
   special: new Map(),
