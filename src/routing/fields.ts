@@ -110,8 +110,8 @@ export const SPECIAL: ReadonlyMap<string, { readonly use: SpecialUse; readonly n
   ['drafts', { use: 'drafts', name: 'Drafts' }],
 ]);
 
-/** What may follow a field after "|". */
+/** What may follow a field after "|". Accents come out composed, so that names which only look alike become equal. */
 export const FUNCTIONS: ReadonlyMap<string, (value: string) => string> = new Map([
-  ['lower', (value: string) => value.toLowerCase()],
-  ['upper', (value: string) => value.toUpperCase()],
+  ['lower', (value: string) => value.normalize('NFC').toLowerCase()],
+  ['upper', (value: string) => value.normalize('NFC').toUpperCase()],
 ]);

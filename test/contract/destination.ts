@@ -31,6 +31,8 @@ export interface Expectations {
   readonly refusedNames?: readonly string[];
   /** What reading back gives instead of the octets; absent: the very octets. null: the server refuses the message. */
   readonly changes?: (octets: Buffer) => Buffer | null;
+  /** What CREATE can give a folder of SPECIAL-USE; default: the attribute. */
+  readonly special?: 'attribute' | 'plain';
   readonly skip?: string | null;
 }
 
@@ -42,7 +44,7 @@ const date = { epoch: 837_596_665, offset: -420 };
 export function destinationContract(
   name: string,
   start: () => Promise<DestinationUnderTest>,
-  { refusedNames = [], changes, skip = null }: Expectations = {},
+  { refusedNames = [], changes, special = 'attribute', skip = null }: Expectations = {},
 ): void {
   describe.skipIf(skip !== null)(`a destination on ${name}`, () => {
     let under: DestinationUnderTest;
@@ -94,6 +96,29 @@ export function destinationContract(
       for (const { path, wireName } of mailboxes.values()) {
         expect(await again.ensure({ parts: path.split('/') }, signal)).toMatchObject({ path, wireName, messages: 1 });
       }
+      await again.close();
+    });
+
+    it('keeps folders apart that differ only in case, where it says so', async () => {
+      if (!destination.features.caseMatters) return;
+      for (const name of ['Twin', 'twin', 'TWIN']) {
+        const mailbox = await destination.ensure({ parts: ['Case', name] }, signal);
+        await destination.append(mailbox, [item(`${header}${name}\r\n`)], signal);
+        expect(await under.read(mailbox.wireName)).toEqual([Buffer.from(`${header}${name}\r\n`)]);
+      }
+    });
+
+    it('makes a special folder with its attribute, or says that it has none', async () => {
+      const folder = { parts: ['Archive', 'old'], special: 'archive' } as const;
+      const { path, created, notice } = await destination.ensure(folder, signal);
+      expect([path, created]).toEqual(['Archive/old', true]);
+      if (special === 'attribute') expect(notice).toBeUndefined();
+      else expect(notice).toMatch(/attribute \\Archive; "Archive" is made without it/);
+      const again = under.open();
+      await again.open(signal);
+      // Found by its attribute whatever the template calls it.
+      if (special === 'attribute') expect(again.pathOf({ parts: ['Ablage'], special: 'archive' })).toBe('Archive');
+      expect(again.exists(folder)).toBe(true);
       await again.close();
     });
 
