@@ -39,6 +39,10 @@ export interface DeviceCode {
 /** Tokens are renewed this long before they end, or in the last tenth of a short life. */
 const MARGIN_MS = 5 * 60_000;
 
+/** What a timer does not take is waited for at once, again and again; nobody types a code that long. */
+const MAX_INTERVAL_MS = 10 * 60_000;
+const MAX_PATIENCE_MS = 24 * 60 * 60_000;
+
 /**
  * What this program asks of an authorization server; the flows' waiting and talking to people is elsewhere. A public or
  * a confidential client, with the user's own client id. Every method
@@ -123,8 +127,8 @@ export class OAuthClient {
     return {
       userCode: printable(begun.user_code, 100),
       address: printable(begun.verification_uri, 500),
-      interval: Math.max(1, begun.interval ?? 5) * 1000,
-      expiresIn: begun.expires_in * 1000,
+      interval: Math.min(MAX_INTERVAL_MS, Math.max(1, begun.interval ?? 5) * 1000),
+      expiresIn: Math.min(MAX_PATIENCE_MS, begun.expires_in * 1000),
       poll: () => this.#poll(server, begun.device_code),
     };
   }

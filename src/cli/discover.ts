@@ -68,6 +68,9 @@ function ofProvider(provider: Provider, protocol: Protocol, how: string, sure: b
   return { ...server, how, sure, notes, ...(oauth === undefined ? {} : { oauth }) };
 }
 
+/** What a certificate can be for; a lone dot says that there is no such service (RFC 2782). */
+const HOST = /^(?:[a-z0-9-]+\.)+[a-z0-9-]+\.?$/i;
+
 /** TLS from the first octet is preferred (RFC 8314 section 4.4). */
 async function bySrv(domain: string, protocol: Protocol, ask: Lookups): Promise<Found | null> {
   for (const [service, security] of [
@@ -75,7 +78,7 @@ async function bySrv(domain: string, protocol: Protocol, ask: Lookups): Promise<
     [`_${protocol}`, 'starttls'],
   ] as const) {
     const records = [...(await ask.srv(`${service}._tcp.${domain}`))].sort((a, b) => a.priority - b.priority);
-    const best = records.find(({ name }) => name !== '' && name !== '.');
+    const best = records.find(({ name, port }) => HOST.test(name) && port > 0 && port < 65_536);
     if (best === undefined) continue;
     const host = best.name.toLowerCase().replace(/\.$/, '');
     const sure = host === domain || host.endsWith(`.${domain}`);

@@ -4,7 +4,10 @@
  */
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { OAuthClient } from '../../src/auth/oauth-client.js';
 import { refusalReason } from '../../src/auth/sasl.js';
+import { discover } from '../../src/cli/discover.js';
+import { PROVIDERS } from '../../src/config/providers.js';
 import { parseDateTime as parseImapDate } from '../../src/destination/imap/append-command.js';
 import { FetchReader } from '../../src/destination/imap/fetch-reader.js';
 import { listedName } from '../../src/destination/imap/mailbox-name.js';
@@ -17,6 +20,7 @@ import { parseDateTime } from '../../src/message/date-time.js';
 import { DecodedHeader } from '../../src/message/decoded.js';
 import { gmailLabels, placeLabels } from '../../src/message/labels.js';
 import { readFacts } from '../../src/message/read-facts.js';
+import { dial } from '../../src/net/dial.js';
 import { BodyLines } from '../../src/sources/pop3/body-lines.js';
 import { Capabilities } from '../../src/sources/pop3/capabilities.js';
 import { ReplyParser } from '../../src/sources/pop3/reply-parser.js';
@@ -29,7 +33,7 @@ import {
   words,
 } from '../../src/sources/pop3/status-line.js';
 import { destinationAt, mails } from '../destination/imap/open.js';
-import { endpointTo } from '../net/servers.js';
+import { endpointTo, listenPlain } from '../net/servers.js';
 import { startPop3 } from '../servers/pop3-fake.js';
 import { listAll, message, never, readAll, sourceFor } from '../sources/pop3/setup.js';
 import { honestImap, startHostile } from './hostile.js';
@@ -290,6 +294,225 @@ describe('messages', () => {
   });
 });
 
+/** What a session may end with; BUG is none of it. */
+const EXPECTED = /^(?!BUG$)/;
+
+async function codeOf(work: () => Promise<unknown>): Promise<string> {
+  try {
+    await work();
+    return '';
+  } catch (error) {
+    return asFerryError(error).code;
+  }
+}
+
+const HTTP = wire([
+  'HTTP/1.1 200 OK\r\n',
+  'HTTP/1.1 407 no\r\n',
+  'HTTP/1.1 100 go on\r\n\r\n',
+  'HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:9/\r\n',
+  'Content-Type: application/json\r\n',
+  'Content-Length: 5\r\n',
+  'Content-Length: 99999999999999999999\r\n',
+  'Transfer-Encoding: chunked\r\n',
+  'ffffffff\r\n',
+  '0\r\n\r\n',
+  '\r\n\r\n',
+  '\r\n',
+  ':',
+  '{"access_token":"x","token_type":"bearer"}',
+  '+OK ready\r\n',
+]);
+const SOCKS = wire([
+  '\x05\0',
+  '\x05\x02',
+  '\x05\xff',
+  '\x01\0',
+  '\x05\0\0\x01',
+  '\x05\0\0\x03\xff',
+  '\x7f\0\0\x01\0\x50',
+  '+OK\r\n',
+]);
+
+const odd = fc.oneof(
+  fc.constantFrom<unknown>(
+    null,
+    true,
+    -1,
+    0,
+    1e308,
+    2 ** 53,
+    [],
+    {},
+    ['x'],
+    '',
+    '\x1b[31m',
+    'bearer',
+    'Bearer',
+    'x'.repeat(5000),
+  ),
+  fc.string({ maxLength: 12 }),
+  fc.integer(),
+);
+const FIELDS = {
+  access_token: 'x',
+  token_type: 'bearer',
+  expires_in: 60,
+  refresh_token: 'y',
+  id_token: undefined,
+  device_code: 'd',
+  user_code: 'ABC',
+  verification_uri: 'https://p.example/device',
+  interval: 1,
+  error: undefined,
+  error_description: undefined,
+  issuer: undefined,
+  token_endpoint: undefined,
+  device_authorization_endpoint: undefined,
+  token_endpoint_auth_methods_supported: undefined,
+};
+/** What an authorization server would say, a few fields exchanged. */
+const DOCUMENT = fc
+  .array(fc.tuple(fc.constantFrom(...Object.keys(FIELDS)), odd), { maxLength: 3 })
+  .map(changes => Buffer.from(JSON.stringify({ ...FIELDS, ...Object.fromEntries(changes) })));
+
+/** A server that answers each connection with the next of `answers`, whole or in pieces, and closes it. */
+async function answering(answers: readonly Buffer[], speaksFirst = false) {
+  let next = 0;
+  return listenPlain(socket => {
+    const answer = () => socket.end(answers[next++ % answers.length]);
+    if (speaksFirst) answer();
+    else socket.once('data', answer);
+  });
+}
+
+describe('authorization servers, proxies and the DNS', () => {
+  test('what a server says of a token: text for people or nothing', long, () => {
+    fc.assert(
+      fc.property(fc.oneof(fc.json(), fc.string(), DOCUMENT.map(String)), text => {
+        const reason = refusalReason(Buffer.from(text).toString('base64'));
+        if (reason !== null) expect(reason).not.toMatch(/[\x00-\x1f\x7f-\x9f]/);
+      }),
+      { numRuns },
+    );
+  });
+
+  test('answers of an authorization server: an error that is foreseen, or tokens that are text', long, async () => {
+    const answer = fc.oneof(
+      HTTP,
+      DOCUMENT.map(body =>
+        Buffer.concat([
+          Buffer.from(`HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: ${body.length}\r\n\r\n`),
+          body,
+        ]),
+      ),
+    );
+    await fc.assert(
+      fc.asyncProperty(fc.array(answer, { minLength: 1, maxLength: 4 }), fc.boolean(), async (answers, discovered) => {
+        await using server = await answering(answers);
+        const base = `http://127.0.0.1:${server.port}`;
+        const endpoints = { issuer: base, token_endpoint: base, device_authorization_endpoint: base };
+        const client = new OAuthClient({
+          provider: {
+            name: 'p',
+            issuer: new URL(base),
+            server: discovered ? null : endpoints,
+            scope: () => 's',
+            parameters: {},
+            redirectHost: '127.0.0.1',
+            noDeviceCode: null,
+          },
+          clientId: 'id',
+          clientSecret: () => null,
+          scope: 's',
+          side: 'from',
+        });
+        expect(
+          await codeOf(async () => {
+            const { access, refresh } = await client.renewed('refresh');
+            expect([typeof access, typeof refresh]).toEqual(['string', 'string']);
+          }),
+        ).toMatch(EXPECTED);
+        expect(
+          await codeOf(async () => {
+            const code = await client.deviceCode();
+            // Timers of Node take no more; what does not fit is waited for at once, again and again.
+            expect(Math.max(code.interval, code.expiresIn)).toBeLessThan(2 ** 31);
+            expect(code.interval).toBeGreaterThanOrEqual(1000);
+            await code.poll();
+          }),
+        ).toMatch(EXPECTED);
+      }),
+      { numRuns: Math.min(2000, Math.ceil(numRuns / 5)) },
+    );
+  });
+
+  test.each([
+    ['HTTP CONNECT', 'http', HTTP],
+    ['SOCKS5', 'socks5', SOCKS],
+  ] as const)(
+    'answers of a proxy (%s): a way to the server, or an error that is foreseen',
+    long,
+    async (_, kind, wire) => {
+      await fc.assert(
+        fc.asyncProperty(wire, fc.boolean(), async (octets, speaksFirst) => {
+          await using server = await answering([octets], speaksFirst);
+          const proxy = `${kind}://user:password@127.0.0.1:${server.port}`;
+          const endpoint = endpointTo(9, { proxy, allowPlaintext: true, timeouts });
+          expect(await codeOf(async () => (await dial(endpoint, never)).destroy())).toMatch(EXPECTED);
+        }),
+        { numRuns: Math.min(2000, Math.ceil(numRuns / 5)) },
+      );
+    },
+  );
+
+  test(
+    'records of the DNS: a server that may be shown, trusted only within the domain or where it is known',
+    long,
+    async () => {
+      const name = fc.oneof(
+        fc.constantFrom(
+          '.',
+          '',
+          'mail.corp.example',
+          'corp.example.',
+          'evil.example',
+          'corp.example.evil.example',
+          'xcorp.example',
+        ),
+        fc.constantFrom(
+          'aspmx.l.google.com',
+          'google.com.evil.example',
+          'x.mail.protection.outlook.com',
+          '\x1b[31m.example',
+        ),
+        fc.string({ maxLength: 20 }),
+      );
+      const record = fc.record({ name, port: fc.integer({ min: -1, max: 70_000 }), priority: fc.integer() });
+      await fc.assert(
+        fc.asyncProperty(
+          fc.array(record, { maxLength: 3 }),
+          fc.array(name, { maxLength: 3 }),
+          fc.boolean(),
+          async (srv, mx, answers) => {
+            const ask = { srv: async () => srv, mx: async () => mx, answers: async () => answers };
+            const code = await codeOf(async () => {
+              const found = await discover('a@corp.example', 'imap', ask, never);
+              const known = PROVIDERS.some(({ imap }) => imap.host === found.host);
+              if (found.sure && !known) expect(found.host).toMatch(/^([a-z0-9-]+\.)*corp\.example$/);
+              expect(found.host).toMatch(/^[a-z0-9.-]+$/);
+              expect(found.port).toBeGreaterThan(0);
+              expect(found.port).toBeLessThan(65_536);
+            });
+            expect(code).toMatch(EXPECTED);
+          },
+        ),
+        { numRuns },
+      );
+    },
+  );
+});
+
 /** Dialogues that begin as they should, with octets exchanged, left out and put in between. */
 const mutations = fc.array(
   fc.record({
@@ -327,8 +550,6 @@ function mutated(reply: string, index: number, all: Mutations): string {
   return text;
 }
 
-/** What a session may end with; BUG is none of it. */
-const EXPECTED = /^(?!BUG$)/;
 const timeouts = { connect: 60, command: 120, idle: 60 };
 
 describe('whole dialogues', () => {

@@ -3,7 +3,8 @@
  *
  *   node --import tsx test/security/hostile-rss.ts [words of the scenarios to run]
  *
- * Fails where a run takes LIMIT_MB or more, does not end, or ends with a code it should not. Linux: memory is VmHWM.
+ * Fails where a run takes LIMIT_MB or more, does not end, ends with a code it should not, or prints a stack trace, a control
+ * character or the password. Linux: memory is VmHWM.
  */
 import { spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -16,7 +17,8 @@ import { HOSTILE_IMAP, HOSTILE_POP3, type Scenario, startHostile } from './hosti
 
 const LIMIT_MB = 150;
 const TOO_LONG_MS = 60_000;
-const PROGRAM = fileURLToPath(new URL('../../bin/mailferry.js', import.meta.url));
+const SECRET = 'canary-Pw4xK8-hostile';
+const PROGRAM = process.env['MAILFERRY_PROGRAM'] ?? fileURLToPath(new URL('../../bin/mailferry.js', import.meta.url));
 const wanted = process.argv.slice(2).join(' ');
 /** Waiting is what these are about; the others end by themselves. */
 const timeouts = { connect: '2s', command: '4s', idle: '2s' };
@@ -25,6 +27,17 @@ interface Run {
   readonly code: number | null;
   readonly seconds: number;
   readonly megabytes: number;
+  /** What the output should not hold. */
+  readonly faults: readonly string[];
+}
+
+/** Stack traces, control characters, the password. */
+function faultsOf(said: string): string[] {
+  const faults = [];
+  if (/^\s+at .*:\d+/m.test(said) || said.includes('fault in mailferry')) faults.push('a stack trace');
+  if (/[\x00-\x08\x0b-\x1f\x7f\x9b]/.test(said)) faults.push('a control character');
+  if (said.includes(SECRET) || said.includes(Buffer.from(SECRET).toString('base64'))) faults.push('the password');
+  return faults;
 }
 
 async function run(from: number, to: number): Promise<Run> {
@@ -49,11 +62,17 @@ async function run(from: number, to: number): Promise<Run> {
     { mode: 0o600 },
   );
   const began = performance.now();
-  const child = spawn(process.execPath, [PROGRAM, 'migrate', '--quiet'], {
+  const child = spawn(process.execPath, [PROGRAM, 'migrate', '--verbose'], {
     cwd: home,
-    env: { PATH: process.env['PATH'], HOME: home, SECRET: 'secret' },
-    stdio: 'ignore',
+    env: { PATH: process.env['PATH'], HOME: home, SECRET },
+    stdio: ['ignore', 'pipe', 'pipe'],
   });
+  let said = '';
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.setEncoding('latin1').on('data', (text: string) => {
+      said += text;
+    });
+  }
   let most = 0;
   const look = setInterval(() => {
     try {
@@ -67,14 +86,14 @@ async function run(from: number, to: number): Promise<Run> {
   clearInterval(look);
   clearTimeout(patience);
   rmSync(home, { recursive: true, force: true });
-  return { code, seconds: (performance.now() - began) / 1000, megabytes: most / 1024 };
+  return { code, seconds: (performance.now() - began) / 1000, megabytes: most / 1024, faults: faultsOf(said) };
 }
 
 async function against(protocol: 'POP3' | 'IMAP', scenario: Scenario): Promise<boolean> {
   await using hostile = await startHostile(scenario);
-  await using pop = await startPop3({ messages: [Buffer.from('Subject: a\r\n\r\nhello\r\n')] });
-  const imap = await startImap();
-  const { code, seconds, megabytes } =
+  await using pop = await startPop3({ password: SECRET, messages: [Buffer.from('Subject: a\r\n\r\nhello\r\n')] });
+  const imap = await startImap({ password: SECRET });
+  const { code, seconds, megabytes, faults } =
     protocol === 'POP3' ? await run(hostile.port, imap.port) : await run(pop.port, hostile.port);
   await imap.close();
   const ok = code !== null && (scenario.exit.includes(code) || code === 75 || code === 76) && megabytes < LIMIT_MB;
@@ -86,6 +105,7 @@ async function against(protocol: 'POP3' | 'IMAP', scenario: Scenario): Promise<b
     `${seconds.toFixed(1)} s`,
     `${megabytes.toFixed(0)} MB`,
     `${hostile.connections} connections, ${logins} logins`,
+    ...faults,
   ];
   console.log(`${cells.join('  ')}  ${scenario.does}`);
   return ok;

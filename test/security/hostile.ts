@@ -236,6 +236,62 @@ export const HOSTILE_POP3: readonly Scenario[] = [
     }),
   },
   {
+    does: 'sends a message without end',
+    exit: [1, 75],
+    serve: on('RETR', async peer => {
+      await peer.send('+OK\r\nSubject: a\r\n\r\n');
+      await peer.flood(`${'x'.repeat(76)}\r\n`);
+    }),
+  },
+  {
+    does: 'sends a message of one line without end',
+    exit: [1, 75],
+    serve: on('RETR', async peer => {
+      await peer.send('+OK\r\nSubject: a');
+      await peer.flood('x');
+    }),
+  },
+  {
+    does: 'lists sizes that are none',
+    exit: [0],
+    serve: peer =>
+      pop3(peer, async line => {
+        if (line === 'STAT') await peer.send('+OK 3 -5\r\n');
+        else if (line === 'LIST') await peer.send(`+OK\r\n1 1${'0'.repeat(30)}\r\n2 -1\r\n3 \x1b[2J\r\n.\r\n`);
+        else if (line === 'UIDL') await peer.send('+OK\r\n1 a\r\n2 b\r\n3 c\r\n.\r\n');
+        else return false;
+        return true;
+      }),
+  },
+  {
+    does: 'gives ids that hold commands, escape sequences and nothing',
+    exit: [0],
+    serve: peer =>
+      pop3(peer, async line => {
+        if (line === 'STAT') await peer.send('+OK 4 84\r\n');
+        else if (line === 'LIST') await peer.send('+OK\r\n1 21\r\n2 21\r\n3 21\r\n4 21\r\n.\r\n');
+        else if (line === 'UIDL')
+          await peer.send('+OK\r\n1 a\rDELE 1\r\n2 \x1b]0;x\x07\x9b31m\0\r\n3 \r\n4 __proto__\r\n.\r\n');
+        else return false;
+        return true;
+      }),
+  },
+  {
+    does: 'lists messages it does not have',
+    exit: [1],
+    serve: peer =>
+      pop3(peer, async line => {
+        if (line === 'STAT') await peer.send('+OK 1 21\r\n');
+        else if (line === 'LIST') await peer.send('+OK\r\n1 21\r\n7 21\r\n4294967295 21\r\n.\r\n');
+        else if (line === 'UIDL') await peer.send('+OK\r\n1 a\r\n7 b\r\n4294967295 c\r\n.\r\n');
+        else if (/^(RETR|TOP) [^1]/.test(line)) await peer.send('-ERR \x1b[31mno\r\n');
+        else if (/^(RETR|TOP) 4/.test(line)) await peer.send('-ERR no\r\n');
+        else return false;
+        return true;
+      }),
+  },
+  { does: 'hangs up after every login', exit: [75], serve: on('STAT', async peer => peer.end()) },
+  {
     does: 'falls silent inside a message',
     exit: [1, 75],
     serve: on('RETR', async peer => {
@@ -369,6 +425,61 @@ export const HOSTILE_IMAP: readonly Scenario[] = [
         for (const end = n + 2000; n < end; n++) block += `* LIST () "/" folder-${n}\r\n`;
         await peer.send(block);
       }
+    }),
+  },
+  {
+    does: 'lists a mailbox whose name is a literal of 2^60 octets, and sends them',
+    exit: [75, 76],
+    serve: at('LIST', async peer => {
+      await peer.send(`* LIST () "/" {${2n ** 60n}}\r\n`);
+      await peer.flood('x');
+    }),
+  },
+  {
+    does: 'lists mailboxes whose names hold escape sequences, line ends and commands',
+    exit: [0, 76],
+    serve: at('LIST', (peer, tag) =>
+      peer.send(
+        '* LIST () "/" "\x1b]0;x\x07"\r\n* LIST () "/" {8}\r\na\r\nb \x9bm\r\n* LIST () "/" "&AAAADQAKABs-"\r\n' +
+          `* LIST (\\\x1b[31m) "\x07" {0}\r\n\r\n* LIST () "/" Archive\r\n${tag} OK done\r\n`,
+      ),
+    ),
+  },
+  {
+    does: 'answers every command with the tag of another',
+    exit: [75, 76],
+    serve: peer =>
+      imap(
+        peer,
+        async () => false,
+        reply => reply.replace(/^(?![*+])\S+ OK/m, 'zz9 OK'),
+      ),
+  },
+  {
+    does: 'says BYE and no more',
+    exit: [69, 75],
+    serve: async peer => peer.send('* BYE \x1b[31mgo\r\n').then(() => peer.end()),
+  },
+  { does: 'says BYE without end', exit: [69, 75, 76], serve: peer => peer.flood('* BYE no\r\n') },
+  {
+    does: 'tells of mail, flags and deletions nobody asked about, in every answer',
+    exit: [0],
+    serve: peer =>
+      imap(
+        peer,
+        async () => false,
+        reply =>
+          reply.startsWith('* OK ready') || reply.startsWith('+')
+            ? reply
+            : `* 7 EXPUNGE\r\n* 3 FETCH (FLAGS (\\Deleted) UID 9 BODY[] {5}\r\na\r\nb )\r\n* 0 EXISTS\r\n* OK [ALERT] \x1b[31mx\r\n* XYZ ((("\x07")))\r\n${reply}`,
+      ),
+  },
+  {
+    does: 'names absurd UIDs for what it stored',
+    exit: [0, 1, 75, 76],
+    serve: at('APPEND', async (peer, tag) => {
+      await peer.line().catch(() => '');
+      await peer.send(`${tag} OK [APPENDUID 99999999999999999999 1:4294967295] done\r\n`);
     }),
   },
   {
