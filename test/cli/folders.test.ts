@@ -60,15 +60,18 @@ describe('two folders of a tree that differ only in case', () => {
   });
 });
 
-it('two folders that differ only in how an accent is written end the run with 78 on any server', async () => {
+it.each([
+  ['in how an accent is written', 'dovecot', ['Z\u00fcrich', 'Zu\u0308rich'], 'NFC and NFD'],
+  ['in an emoji, which Courier cannot have in names', 'courier', ['\u{1f389} party', '\u{1f382} party'], '"_ party"'],
+])('two folders that differ only %s end the run with 78', async (_, profile, names, told) => {
   const server = await imapServer();
   const home = scratch();
-  tree(home, ['Z\u00fcrich', 'Zu\u0308rich']);
-  const to = imap(server, { profile: 'dovecot' });
-  home.configure({ accounts: [{ name: 'attic', from: { mbox: { path: 'mail' } }, to }] });
+  tree(home, names);
+  const to = imap(server, { profile });
+  home.configure({ accounts: [{ name: 'attic', from: { mbox: { path: 'mail' } }, to, folder: '{path}' }] });
   const { exitCode, error } = accountOf(await home.run(...migrate));
   expect([exitCode, error?.code]).toEqual([78, 'FOLDERS_COLLIDE']);
-  expect(error?.text).toContain('NFC and NFD');
+  for (const words of [...names, told]) expect(error?.text).toContain(words);
   expect(stored(server)).toEqual({});
 });
 

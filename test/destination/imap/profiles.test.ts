@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { PROFILES, recogniseServer, type ServerTraits } from '../../../src/destination/imap/profiles.js';
 
@@ -22,6 +23,30 @@ describe('a server', () => {
 
   it('nobody knows is trusted with nothing that was not measured', () => {
     expect(PROFILES.generic).toMatchObject({ trustsMove: false, appendLimit: null });
+  });
+
+  it('stands in docs/servers.md with the limits of its profile', () => {
+    const page = readFileSync(new URL('../../../docs/servers.md', import.meta.url), 'utf8');
+    const rows = page
+      .slice(page.indexOf('| profile |'))
+      .matchAll(/^\| (\w+) \| (\d+) \| ([^|]+) \| (\w+) \| ([^|]+) \| (\w+) \|/gm);
+    const told = [...rows].map(([, name, connections, largest, batch, move, kept]) => [
+      name,
+      connections,
+      largest,
+      batch,
+      move,
+      kept,
+    ]);
+    const known = Object.values(PROFILES).map(profile => [
+      profile.name,
+      `${profile.connections}`,
+      profile.appendLimit === null ? 'as announced' : `${profile.appendLimit / 1024 / 1024} MiB`,
+      profile.name === 'courier' ? 'single' : `${profile.batchMessages}`,
+      profile.name === 'courier' ? 'no MOVE' : profile.trustsMove ? 'yes' : 'no',
+      profile.caseInNames,
+    ]);
+    expect(told.toSorted()).toEqual(known.toSorted());
   });
 
   it('has a profile under its own name', () => {
