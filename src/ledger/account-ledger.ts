@@ -487,6 +487,7 @@ export class SqliteAccountLedger implements AccountLedger {
     const put = this.#db.statement(SQL[outcome.state]);
     switch (outcome.state) {
       case 'done':
+        if (outcome.watch === true) this.#db.statement(SQL.watch).run(run, messageId, mailboxId);
         return put.run(HOWS.indexOf(outcome.how), outcome.uidValidity, outcome.uid, messageId, mailboxId).changes === 1;
       case 'refused':
         return put.run(outcome.failure.code, outcome.failure.text, messageId, mailboxId).changes === 1;

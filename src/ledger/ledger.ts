@@ -47,6 +47,8 @@ export type Outcome =
       readonly how: DeliveryHow;
       readonly uidValidity: number | null;
       readonly uid: number | null;
+      /** It was in doubt, and a slow server might still carry out what was given up: another copy later is a twin. */
+      readonly watch?: boolean;
     }
   | { readonly state: 'refused'; readonly failure: MessageFailure }
   | {
@@ -57,7 +59,7 @@ export type Outcome =
   /** Not stored: the intent is withdrawn. watch: it was in doubt, and a slow server might still commit it. */
   | { readonly state: 'notSent'; readonly watch?: boolean };
 
-/** An attempt given up as not stored. A copy of it that appears later is a twin. */
+/** An attempt given up as not stored, or not moved on. A copy of it that appears later is a twin. */
 export interface Watched {
   readonly id: number;
   /** The run that gave it up, which may not be the one that attempted it. */

@@ -44,7 +44,9 @@ export async function settle(
     for (const [record, copy] of await copiesIn(run, path, group)) copies.set(record, copy);
   }
   const staged = records.filter(record => record.staged !== null && !copies.has(record));
-  for (const [record, copy] of await moveStaged(run, staged)) copies.set(record, copy);
+  // Moved by whoever sent the attempt, too, where a frozen server carries that out at this very moment.
+  const moved = await moveStaged(run, staged);
+  for (const [record, copy] of moved) copies.set(record, copy);
 
   const found: DeliveryRecord[] = [];
   const absent: DeliveryRecord[] = [];
@@ -55,7 +57,8 @@ export async function settle(
     const { message, mailbox } = record;
     if (copy !== undefined) {
       found.push(record);
-      outcomes.push({ message, mailbox, outcome: { state: 'done', how: 'found', ...copy } });
+      const watch = moved.has(record);
+      outcomes.push({ message, mailbox, outcome: { state: 'done', how: 'found', ...copy, watch } });
     } else if (ageOf(record) >= run.job.settleAfter) {
       absent.push(record);
       outcomes.push({ message, mailbox, outcome: { state: 'notSent', watch: true } });

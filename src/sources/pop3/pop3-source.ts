@@ -121,10 +121,16 @@ export class Pop3Source implements Source {
       listed++;
       if (refs.push(this.#ref(entry)) === PAGE) yield page();
     }
-    if (said !== null && said !== listed) {
-      notices.push(`the server counts ${said} messages and lists ${listed}`);
-    }
+    if (said !== null && said < listed) notices.push(`the server counts ${said} messages and lists ${listed}`);
+    if (said !== null && said > listed) failed.push(this.#unlisted(said, listed));
     yield { ...page(), notices, failed };
+  }
+
+  /** Mail a server cannot show to POP3 clients is there all the same: an exit of 0 would say that all of it was carried. */
+  #unlisted(counted: number, listed: number): Page['failed'][number] {
+    const text = `the server counts ${counted} messages and lists ${listed}: it hides the others from POP3`;
+    const ref = this.#ref({ number: 0, id: '', occurrence: 0, size: null }, 'messages not listed');
+    return { ref, failure: { code: 'RETR_REFUSED', text } };
   }
 
   async *read(refs: AsyncIterable<Ref> | Iterable<Ref>, signal: AbortSignal): AsyncIterable<ReadOutcome> {
