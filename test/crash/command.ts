@@ -42,8 +42,10 @@ export class Folder {
     writeFileSync(join(this.dir, 'mailferry.yaml'), JSON.stringify({ version: 1, ...config }), { mode: 0o600 });
   }
 
-  start(args: readonly string[], env: NodeJS.ProcessEnv = {}): Started {
-    const child = spawn(process.execPath, [PROGRAM, ...args], {
+  /** @param under a command and its arguments that runs it */
+  start(args: readonly string[], env: NodeJS.ProcessEnv = {}, under: readonly string[] = []): Started {
+    const [command = '', ...more] = [...under, process.execPath, PROGRAM, ...args];
+    const child = spawn(command, more, {
       cwd: this.dir,
       env: { PATH: process.env['PATH'], HOME: this.dir, TMPDIR: this.temporary, CRASH_PASSWORD: PASSWORD, ...env },
       stdio: ['ignore', 'pipe', 'pipe'],
@@ -78,8 +80,12 @@ export class Folder {
     return { child, ended, said };
   }
 
-  run(args: readonly string[] = ['migrate', '--json'], env: NodeJS.ProcessEnv = {}): Promise<Ended> {
-    return this.start(args, env).ended;
+  run(
+    args: readonly string[] = ['migrate', '--json'],
+    env: NodeJS.ProcessEnv = {},
+    under: readonly string[] = [],
+  ): Promise<Ended> {
+    return this.start(args, env, under).ended;
   }
 
   /** Files in which the password stands. */

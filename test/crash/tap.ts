@@ -1,10 +1,12 @@
-/** A TCP proxy that tells when a client has begun to send the octets of a message, before the server gets any of them. */
+/** A TCP proxy that tells what a client is about to tell an IMAP server, before the server gets any of it. */
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 
 export interface Tap {
   readonly port: number;
   /** Awaited before the first literal of an APPEND is passed on; asked for each connection until it is taken away. */
   onLiteral: (() => Promise<void>) | null;
+  /** The same before a UID MOVE. */
+  onMove: (() => Promise<void>) | null;
   close(): Promise<void>;
 }
 
@@ -29,6 +31,10 @@ export async function tap(target: number): Promise<Tap> {
           await tapped.onLiteral?.();
           sent = '';
         }
+        if (/ UID MOVE [^\r]*\r\n/i.test(sent)) {
+          await tapped.onMove?.();
+          sent = '';
+        }
         sent = sent.slice(-2000);
         upstream.write(chunk);
       });
@@ -44,6 +50,7 @@ export async function tap(target: number): Promise<Tap> {
   const tapped: Tap = {
     port: (server.address() as AddressInfo).port,
     onLiteral: null,
+    onMove: null,
     close: async () => {
       for (const socket of sockets) socket.destroy();
       await new Promise(resolve => server.close(resolve));

@@ -87,12 +87,15 @@ describe('a listing', () => {
     expect(notices).toEqual(['UIDL has 1 message numbers more than once']);
   });
 
-  test('shorter than STAT says is noticed', async () => {
-    const { notices } = await listed({
-      messages: [message(1)],
-      reply: command => (command === 'STAT' ? '+OK 10 5000\r\n' : undefined),
-    });
-    expect(notices).toEqual(['the server counts 10 messages and lists 1']);
+  test('shorter than STAT says has a failure, as mail is hidden; a longer one is noticed', async () => {
+    const stat = (count: number) =>
+      listed({
+        messages: [message(1), message(2)],
+        reply: command => (command === 'STAT' ? `+OK ${count} 5000\r\n` : undefined),
+      });
+    const text = 'the server counts 10 messages and lists 2: it hides the others from POP3';
+    expect((await stat(10)).failed).toMatchObject([{ failure: { code: 'RETR_REFUSED', text } }]);
+    expect(await stat(1)).toMatchObject({ failed: [], notices: ['the server counts 1 messages and lists 2'] });
   });
 
   test('of messages without an id fails those, and only those', async () => {
