@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import { closeSync, mkdirSync, openSync, renameSync, rmSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { asFerryError, FerryError, printable } from '../errors.js';
@@ -17,7 +17,7 @@ export class FailedMail {
   }
 
   keep(octets: Iterable<Buffer>): void {
-    const beside = join(this.#directory, `.${process.pid}.tmp`);
+    const beside = join(this.#directory, `.${randomBytes(6).toString('hex')}.tmp`);
     const kept = this.#try(() => renameSync(beside, join(this.#directory, `${write(beside, octets)}.eml`)));
     if (!kept) this.#try(() => rmSync(beside, { force: true }));
   }
@@ -38,7 +38,7 @@ export class FailedMail {
 /** @returns digest of what was written */
 function write(path: string, octets: Iterable<Buffer>): string {
   const hash = createHash('sha256');
-  const file = openSync(path, 'w', 0o600);
+  const file = openSync(path, 'wx', 0o600);
   try {
     for (const chunk of octets) {
       hash.update(chunk);

@@ -1,7 +1,8 @@
 import { createWriteStream } from 'node:fs';
+import { Writable } from 'node:stream';
 import { finished } from 'node:stream/promises';
 import type { Config } from '../config/config.js';
-import { FerryError, printable } from '../errors.js';
+import { asFerryError, FerryError, printable } from '../errors.js';
 import { openLedger, openLedgerReadOnly } from '../ledger/sqlite-ledger.js';
 import { createProgress, type Progress } from '../progress/progress.js';
 import { reportFormatOf } from '../report/report.js';
@@ -16,6 +17,7 @@ import { FailedMail } from './failed-mail.js';
 import { accountsOfPlan, boundTo, checkPlan, plannedAccounts } from './given-plan.js';
 import { err } from './io.js';
 import { ping, tellAfter } from './notify.js';
+import { openOutput } from './output-file.js';
 import { fingerprintOf, PlanWriter, readPlan } from './plan-file.js';
 import type { MigrateFlags } from './program.js';
 import { isPlanName, show } from './show.js';
@@ -149,10 +151,7 @@ interface Shown extends Progress {
 function progressOf(flags: MigrateFlags): Shown {
   const { stderr, env } = process;
   const mode = flags.events !== undefined ? 'ndjson' : flags.quiet === true ? 'silent' : 'auto';
-  const file =
-    flags.events === undefined || flags.events === '-'
-      ? null
-      : createWriteStream(flags.events, { flags: 'w', mode: 0o600 });
+  const file = flags.events === undefined || flags.events === '-' ? null : eventsFile(flags.events);
   const progress = createProgress({
     mode,
     stream: file ?? stderr,
@@ -166,6 +165,15 @@ function progressOf(flags: MigrateFlags): Shown {
     if (file !== null) await finished(file).catch(() => undefined);
   };
   return { ...progress, written };
+}
+
+/** What cannot be opened is told at the end of the run: mail is more than news of it. */
+function eventsFile(path: string): Writable {
+  try {
+    return createWriteStream(path, { fd: openOutput(path) });
+  } catch (thrown) {
+    return new Writable({ write: (_chunk, _encoding, done) => done(asFerryError(thrown)) });
+  }
 }
 
 function checkReportName(file: string | undefined): void {

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import { closeSync, openSync, renameSync, rmSync, writeSync } from 'node:fs';
 import type { AccountConfig } from '../config/config.js';
 import { asFerryError, FerryError, printable } from '../errors.js';
@@ -28,6 +28,7 @@ export function fingerprintOf(account: AccountConfig): string {
  */
 export class PlanWriter {
   readonly #path: string;
+  readonly #beside: string;
   #file: number | null = null;
   #waiting = '';
   #messages = 0;
@@ -35,8 +36,10 @@ export class PlanWriter {
 
   constructor(path: string, created: Date) {
     this.#path = path;
+    this.#beside = `${path}.${randomBytes(6).toString('hex')}.tmp`;
     this.#try(() => {
-      this.#file = openSync(this.#beside, 'w', 0o600);
+      // Not by a name somebody could have put a link at.
+      this.#file = openSync(this.#beside, 'wx', 0o600);
     });
     const head = { version: 1, kind: 'mailferry-plan', created: created.toISOString() } satisfies Partial<Plan>;
     this.#write(`${safeJson(head).slice(0, -1)},\n"messages":[`);
@@ -61,10 +64,6 @@ export class PlanWriter {
   discard(): void {
     this.#close();
     this.#try(() => rmSync(this.#beside, { force: true }));
-  }
-
-  get #beside(): string {
-    return `${this.#path}.tmp`;
   }
 
   #write(text: string): void {

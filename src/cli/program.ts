@@ -1,5 +1,5 @@
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
-import { asFerryError } from '../errors.js';
+import { asFerryError, printable } from '../errors.js';
 import type { AuthFlags } from './auth.js';
 import type { InitFlags } from './init.js';
 import { err, errorText } from './io.js';
@@ -66,7 +66,15 @@ function buildProgram(done: (exitCode: number) => void): Command {
     .version(version())
     .exitOverride()
     .showHelpAfterError('(mailferry --help shows what there is)')
-    .configureOutput({ writeErr: err })
+    .configureOutput({
+      writeErr: text =>
+        err(
+          text
+            .split('\n')
+            .map(line => printable(line))
+            .join('\n'),
+        ),
+    })
     .addHelpText('after', HELP_AFTER);
 
   for (const command of [

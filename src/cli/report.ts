@@ -1,4 +1,3 @@
-import { writeFileSync } from 'node:fs';
 import { loadConfig } from '../config/load.js';
 import { asFerryError, FerryError, printable } from '../errors.js';
 import { openLedgerReadOnly } from '../ledger/sqlite-ledger.js';
@@ -7,6 +6,7 @@ import { recordedResult } from '../run/recorded-result.js';
 import type { RunResult } from '../run/result.js';
 import { stateFile } from './accounts.js';
 import { out } from './io.js';
+import { writeOutput } from './output-file.js';
 import { readPlan } from './plan-file.js';
 import type { ConfigFlags } from './program.js';
 import { generator } from './version.js';
@@ -26,7 +26,7 @@ export async function reportCommand(
     return 0;
   }
   try {
-    writeFileSync(flags.output, text, { mode: 0o600 });
+    writeOutput(flags.output, text);
   } catch (cause) {
     const why = `cannot write the report to ${printable(flags.output)}: ${asFerryError(cause).message}`;
     throw new FerryError('REPORT_UNWRITABLE', why, { cause });

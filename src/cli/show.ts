@@ -1,10 +1,10 @@
-import { writeFileSync } from 'node:fs';
 import { asFerryError, FerryError, printable } from '../errors.js';
 import type { Progress } from '../progress/progress.js';
 import { renderReport, reportFormatOf } from '../report/report.js';
 import { safeJson } from '../report/safe-text.js';
 import type { RunResult } from '../run/result.js';
 import { err, errorText, out } from './io.js';
+import { writeOutput } from './output-file.js';
 import type { MigrateFlags } from './program.js';
 import { generator } from './version.js';
 
@@ -29,7 +29,7 @@ export async function show(
     if (file === undefined) continue;
     try {
       const text = await renderReport(result, reportFormatOf(file) ?? 'text', { generator: generator() });
-      writeFileSync(file, text, { mode: 0o600 });
+      writeOutput(file, text);
     } catch (cause) {
       unwritten.push(unwritable(`the report to ${printable(file)}`, asFerryError(cause).message));
     }

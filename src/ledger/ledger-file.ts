@@ -1,7 +1,7 @@
 import { closeSync, fsyncSync, openSync, realpathSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import type Sqlite from 'better-sqlite3';
-import { FerryError } from '../errors.js';
+import { FerryError, printable } from '../errors.js';
 import { builder } from './database.js';
 import { MIGRATIONS } from './migrations/migrations.js';
 import { SqliteDriver } from './sqlite-driver.js';
@@ -54,6 +54,7 @@ function exists(path: string): boolean {
   }
   try {
     statSync(path);
+    refuseWhatIsNoFile(path);
     return true;
   } catch (thrown) {
     if (codeOf(thrown) === 'ENOENT') return false;
@@ -88,7 +89,17 @@ function createFile(path: string): void {
     }
   } catch (thrown) {
     if (codeOf(thrown) !== 'EEXIST') throw stateError(thrown, path);
+    refuseWhatIsNoFile(path);
   }
+}
+
+/** SQLite would wait for ever for the other end of a named pipe. */
+function refuseWhatIsNoFile(path: string): void {
+  const facts = statSync(path, { throwIfNoEntry: false });
+  if (facts === undefined || facts.isFile()) return;
+  throw new FerryError('STATE_UNWRITABLE', `the state file ${printable(path)} is not a regular file`, {
+    hint: 'Name another file with --state, or move this one away.',
+  });
 }
 
 /** Looks at the file without being able to change it: what is newer or foreign must stay as it is, its log too. */

@@ -380,7 +380,7 @@ const DOCUMENT = fc
 async function answering(answers: readonly Buffer[], speaksFirst = false) {
   let next = 0;
   return listenPlain(socket => {
-    const answer = () => socket.end(answers[next++ % answers.length]);
+    const answer = () => socket.end(answers[next++ % answers.length] ?? '');
     if (speaksFirst) answer();
     else socket.once('data', answer);
   });
