@@ -37,7 +37,7 @@ export const ERRORS = facts({
     scope: 'run',
     retry: 'never',
     exit: 66,
-    hint: 'Name an existing file with --config FILE.',
+    hint: 'Name an existing file with --config FILE, or make one: mailferry init.',
   },
   NOT_SUPPORTED_YET: {
     scope: 'run',

@@ -11,6 +11,9 @@ import type { ConfigFlags } from './program.js';
 import { listenForSignals } from './signals.js';
 import { buildJobs } from './wiring.js';
 
+/** Messages named where REF fits several. */
+const ALIKE_SHOWN = 5;
+
 /** Why one message goes where it goes, and what became of it so far. Changes nothing. */
 export async function explainCommand(account: string, wanted: string, flags: ConfigFlags): Promise<number> {
   const config = loadConfig(flags.config);
@@ -70,19 +73,28 @@ export async function explainCommand(account: string, wanted: string, flags: Con
   }
 }
 
+/** By its id or its label in reports, or by a part of these that no other message has. */
 async function findRef(job: AccountJob, wanted: string, signal: AbortSignal): Promise<Ref> {
+  const alike: Ref[] = [];
+  let more = 0;
   for await (const page of job.source.list({ get: () => undefined }, signal)) {
     if ('unchanged' in page) continue;
-    for (const ref of page.refs)
-      if (
-        ref.id === wanted ||
-        ref.label === wanted ||
-        printable(ref.label) === wanted ||
-        printable(ref.label) === `UIDL ${wanted}`
-      )
-        return ref;
+    for (const ref of page.refs) {
+      const label = printable(ref.label);
+      if ([ref.id, ref.label, label].includes(wanted) || label === `UIDL ${wanted}`) return ref;
+      if (!label.includes(wanted) && !ref.id.startsWith(wanted)) continue;
+      if (alike.length < ALIKE_SHOWN) alike.push(ref);
+      else more += 1;
+    }
   }
-  throw new FerryError('USAGE', `no message ${printable(wanted)} in ${printable(job.name)}`, {
-    hint: 'Name it as the report does, e.g. its UIDL.',
+  const [only, ...others] = alike;
+  if (only !== undefined && others.length === 0) return only;
+  const named = alike.map(({ label }) => printable(label)).join(', ');
+  const text =
+    only === undefined
+      ? `no message ${printable(wanted)} in ${printable(job.name)}`
+      : `${alike.length + more} messages of ${printable(job.name)} are called like ${printable(wanted)}: ${named}${more > 0 ? ', …' : ''}`;
+  throw new FerryError('USAGE', text, {
+    hint: 'Name it as reports and plans do, e.g. its UIDL; mailferry plan -o FILE lists what is new.',
   });
 }

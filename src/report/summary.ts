@@ -270,7 +270,9 @@ function headlineOf(result: RunResult, totals: Totals): Pick<Verdict, 'mood' | '
     mood: 'good',
     headline:
       totals.listed === 0
-        ? 'Nothing to do: the source holds no message.'
+        ? result.accounts.some(a => a.verdicts !== undefined)
+          ? 'What was delivered before was read back; nothing was carried.'
+          : 'Nothing to do: the source holds no message.'
         : totals.copied + totals.adopted === 0 && totals.known > 0
           ? `Nothing new: all ${counted(totals.known, 'message')} had been delivered before${aside}.`
           : `All ${counted(arrived, 'message')} are at the destination${aside}.`,
@@ -294,7 +296,7 @@ function verificationOf(result: RunResult, totals: Totals): string | null {
   const parts = [`${count(verdicts.same)} identical octet for octet`];
   if (verdicts.sameAfterLineEnds > 0) parts.push(`${count(verdicts.sameAfterLineEnds)} after line ends are made equal`);
   if (verdicts.weak > 0) parts.push(`${count(verdicts.weak)} with header fields changed by the server`);
-  if (verdicts.changedSince > 0) parts.push(`${count(verdicts.changedSince)} changed since`);
+  if (verdicts.changedSince > 0) parts.push(`${count(verdicts.changedSince)} gone or changed since they were stored`);
   if (verdicts.differs > 0) parts.push(`${count(verdicts.differs)} DIFFERENT`);
   if (verdicts.missing > 0) parts.push(`${count(verdicts.missing)} MISSING`);
   return `Verified: ${counted(all, 'message')} read back: ${parts.join(', ')}.`;
@@ -306,7 +308,7 @@ const VERDICT_WORDS = {
   weak: 'header fields changed by the server',
   differs: 'different',
   missing: 'missing',
-  changedSince: 'changed since it was stored',
+  changedSince: 'gone or changed since it was stored',
 } as const;
 
 /** A verdict in words. */

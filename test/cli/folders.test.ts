@@ -265,6 +265,23 @@ it('{special:archive} where the server has none and sets no attributes is a plai
   expect(notices).toEqual([expect.stringMatching(/attribute \\Archive; "Archive" is made without it/)]);
 });
 
+it('explain takes any part of a name that one message alone has, and names those that are alike', async () => {
+  const from = await popServer([letter('one'), letter('two')]);
+  const server = await imapServer();
+  const home = scratch();
+  home.configure({ accounts: [{ name: 'a', from: pop3(from), to: imap(server), folder: 'Box' }] });
+  expect((await home.run('explain', 'a', 'd-2')).out).toMatch(/^UIDL uid-2\n[\s\S]*goes to {2}Box\n/);
+  const { code, err } = await home.run('explain', 'a', 'uid');
+  expect([code, err]).toEqual([
+    64,
+    expect.stringContaining('2 messages of a are called like uid: UIDL uid-1, UIDL uid-2'),
+  ]);
+  expect(await home.run('explain', 'a', 'nine')).toMatchObject({
+    code: 64,
+    err: expect.stringContaining('no message'),
+  });
+});
+
 it('{source} is the host or the last part of the path, and explain shows the way of a message', async () => {
   const from = await popServer([letter('hello', 'Date: Fri, 21 Nov 1997 09:55:06 -0600\r\n')]);
   const server = await imapServer();
