@@ -1,6 +1,6 @@
 /**
- * npm run test:crash -- [--stride 20] [--key-stride 4] [--scenario NAME] [--verbose]
- * The interruption loop: every 20th moment of each walk, and every 4th of those at which something changes. Strides of 1
+ * npm run test:crash -- [--stride 20] [--key-stride 5] [--scenario NAME] [--verbose]
+ * The interruption loop: every 20th moment of each walk, and every 5th of those at which something changes. Strides of 1
  * are all moments there are, some 7,000, and take hours.
  */
 import { parseArgs } from 'node:util';
@@ -10,7 +10,7 @@ import { SCENARIOS } from './scenarios.js';
 const { values: flags } = parseArgs({
   options: {
     stride: { type: 'string', default: '20' },
-    'key-stride': { type: 'string', default: '4' },
+    'key-stride': { type: 'string', default: '5' },
     scenario: { type: 'string' },
     verbose: { type: 'boolean', default: false },
   },

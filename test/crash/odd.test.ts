@@ -49,7 +49,118 @@ describe('a fault of our own', () => {
   });
 });
 
+describe('memory that is used up', () => {
+  it('in the middle of a run ends it as a kill would; the next run completes it', async () => {
+    const messages = mails(150);
+    const set = await stage({ messages });
+    const exhaust = fileURLToPath(new URL('./exhaust-later.mjs', import.meta.url));
+    const ended = await set.folder.run(['migrate'], { NODE_OPTIONS: `--max-old-space-size=64 --import ${exhaust}` });
+    expect(ended.code ?? ended.signal).not.toBe(0);
+    expect(ended.err).toContain('heap');
+    await set.run(0);
+    expect(set.differs(messages)).toEqual([]);
+    expect(set.folder.leaks()).toEqual([]);
+  });
+});
+
 describe('servers with ways of their own', () => {
+  it.each(['untold', 1] as const)(
+    'where UIDNEXT is %s, what is in doubt is looked for in the whole folder, and no stranger is taken for it',
+    async uidNext => {
+      const messages = mails(5);
+      const stranger = mail('somebody', 2019);
+      const set = await stage({ messages, imap: { capabilities: SINGLE, mailboxes: ['Archive'], uidNext } });
+      set.imap.mailbox('Archive').add({ octets: stranger, flags: new Set(), internalDate: null });
+      const run = set.folder.start(['migrate']);
+      set.imap.faults.message = n => {
+        if (n === 3) setImmediate(() => run.child.kill('SIGKILL'));
+        return n < 3 ? 'store' : 'silent';
+      };
+      await run.ended;
+      set.imap.faults.message = () => 'store';
+      await set.run(0);
+      expect(set.differs([stranger, ...messages])).toEqual([]);
+      await set.run(0);
+      expect(set.differs([stranger, ...messages])).toEqual([]);
+    },
+  );
+
+  it('where every login finds another UIDVALIDITY, nothing is stored twice', async () => {
+    const messages = mails(5);
+    const set = await stage({ messages, imap: { capabilities: SINGLE, mailboxes: ['Archive'] } });
+    set.imap.faults.moment = what => {
+      if (what === 'AUTHENTICATE done') set.imap.mailbox('Archive').uidValidity += 1;
+    };
+    for (let run = 0; run < 3; run++) {
+      await set.folder.run();
+      expect(set.differs(messages).filter(difference => difference.startsWith('DOUBLED'))).toEqual([]);
+    }
+    delete set.imap.faults.moment;
+    await set.run(0);
+    expect(set.differs(messages)).toEqual([]);
+  });
+
+  it('where only the STATUS of a folder tells how large a message may be, a larger one is not sent', async () => {
+    const [small = Buffer.alloc(0)] = mails(1);
+    const set = await stage({
+      messages: [small, mail('large', 2019, 20_000)],
+      imap: { capabilities: [...SINGLE, 'APPENDLIMIT'] },
+    });
+    set.imap.faults.command = (line, tag) =>
+      /^STATUS .*APPENDLIMIT/.test(line)
+        ? { reply: `* STATUS Archive (APPENDLIMIT 5000)\r\n${tag} OK done\r\n` }
+        : undefined;
+    const account = await set.run(1);
+    expect(account.failed).toMatchObject([
+      { code: 'MESSAGE_TOO_LARGE', text: expect.stringMatching(/\d{5} octets; .*5000/) },
+    ]);
+    expect(set.told(/^APPEND/)).toBe(1);
+    expect(set.differs([small])).toEqual([]);
+  });
+
+  it('where LITERAL+ is told before the login and not after it, no message is sent unasked', async () => {
+    const messages = mails(3);
+    const set = await stage({
+      messages,
+      imap: {
+        capabilities: ['UIDPLUS', 'AUTH=PLAIN'],
+        greeting: '* OK [CAPABILITY IMAP4rev1 LITERAL+ UIDPLUS AUTH=PLAIN] ready\r\n',
+      },
+    });
+    let asked = 0;
+    set.imap.faults.continuation = () => {
+      asked += 1;
+      return true;
+    };
+    await set.run(0);
+    expect(asked).toBe(3);
+    expect(set.differs(messages)).toEqual([]);
+  });
+
+  it('where NAMESPACE is refused, LIST tells the delimiter', async () => {
+    const messages = mails(2);
+    const set = await stage({
+      messages,
+      imap: { capabilities: SINGLE, delimiter: '.' },
+      account: { folder: 'Archive/{year}' },
+    });
+    set.imap.faults.command = (line, tag) =>
+      /^NAMESPACE/.test(line) ? { reply: `${tag} NO not for you\r\n` } : undefined;
+    await set.run(0);
+    expect(set.differs(messages, 'Archive.2019')).toEqual([]);
+  });
+
+  it('where the internal date is not the one that was sent, read-back says so', async () => {
+    const messages = mails(2);
+    const set = await stage({
+      messages,
+      account: { verify: 'all' },
+      imap: { capabilities: SINGLE, redate: '01-Jan-2001 00:00:00 +0000' },
+    });
+    const { notices } = await set.run(0);
+    expect(notices.join()).toContain('the server changed the date of messages in Archive');
+  });
+
   it('one that keeps the later of two equal messages (Gmail): read-back names the one whose copy is gone', async () => {
     const twin = mail('twin', 2019);
     const set = await stage({ messages: [twin, mail('x', 2019), twin], account: { verify: 'all' } });
@@ -119,6 +230,17 @@ describe.skipIf(!existsSync('/bin/sh'))('bare surroundings', () => {
     expect(set.differs(messages)).toEqual([]);
     for (const name of readdirSync(set.folder.dir).filter(name => name.startsWith('mailferry.db')))
       expect(statSync(join(set.folder.dir, name)).mode & 0o777).toBe(0o600);
+  });
+
+  it('another time zone than in the run before: the same folders, and nothing is carried again', async () => {
+    const messages = [mail('eve', 2019), mail('new-year', 2020)];
+    const set = await stage({ messages, account: { folder: 'Archive/{year}' } });
+    expect((await set.folder.run(undefined, { TZ: 'Pacific/Kiritimati' })).code).toBe(0);
+    const folders = [...set.imap.mailboxes.keys()];
+    const appends = set.told(/^APPEND/);
+    expect((await set.folder.run(undefined, { TZ: 'Pacific/Niue' })).code).toBe(0);
+    expect(set.told(/^APPEND/)).toBe(appends);
+    expect([...set.imap.mailboxes.keys()]).toEqual(folders);
   });
 
   it('too few file descriptors: 78 with what is missing, nothing sent', async () => {

@@ -189,6 +189,14 @@ describe('a source that takes mail away at QUIT (EXPIRE 0)', () => {
     expect(set.differs(messages)).toEqual([]);
   });
 
+  it('and shows a part of it at a time is asked again until nothing new comes', async () => {
+    const messages = mails(8);
+    const set = await stage({ messages, pop: { ...destructive, showsAtMost: 3 } });
+    expect(await set.run(0)).toMatchObject({ copied: 8, verified: 8 });
+    expect(set.differs(messages)).toEqual([]);
+    expect(set.pop.messages).toEqual([]);
+  });
+
   it('is not touched by a dry run', async () => {
     const set = await stage({ messages: mails(3), pop: destructive });
     const ended = await set.folder.run(['plan', '--full', '--json']);

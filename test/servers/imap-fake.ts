@@ -10,7 +10,8 @@
  *
  * Options: capabilities (beside IMAP4rev1; default GOOD), prefix and delimiter of the personal namespace, mailboxes
  * (names beside INBOX), special (attribute by mailbox), users, tls (implicit TLS) or starttls (offered), greeting,
- * appendLimit, refuseLogin (text of the NO), rewrite (what is stored instead of the octets), renameOnCreate.
+ * appendLimit, refuseLogin (text of the NO), rewrite (what is stored instead of the octets), redate (what is stored instead
+ * of the internal date), renameOnCreate, uidNext (what is told of it: nothing, or a number that is too low).
  *
  * Faults may be changed while the server runs (server.faults). Messages count from 1 across connections and retries:
  *   message(n, message)   fate of a message whose literal is complete: 'store', { no | bad: text }, 'drop' (connection
@@ -92,6 +93,8 @@ export interface FakeImapOptions {
   readonly refuseLogin?: string;
   readonly permanentFlags?: string;
   readonly rewrite?: (octets: Buffer) => Buffer;
+  readonly redate?: string;
+  readonly uidNext?: 'untold' | number;
   /** The name CREATE really gives a mailbox. */
   readonly renameOnCreate?: (name: string) => string;
   readonly faults?: ImapFaults;
@@ -556,9 +559,10 @@ class Connection {
   #status(tag: string, name: string, items: Word | undefined): string {
     const mailbox = this.#shared.store.get(name);
     if (mailbox === undefined) return `${tag} NO [NONEXISTENT] no such mailbox\r\n`;
+    const { uidNext: toldUidNext } = this.#shared.options;
     const values: Record<string, number> = {
       MESSAGES: mailbox.messages.length,
-      UIDNEXT: mailbox.uidNext,
+      ...(toldUidNext === 'untold' ? {} : { UIDNEXT: toldUidNext ?? mailbox.uidNext }),
       UIDVALIDITY: mailbox.uidValidity,
     };
     const shown = (Array.isArray(items) ? items : []).flatMap(item => {
@@ -573,6 +577,7 @@ class Connection {
     if (mailbox === undefined) return `${tag} NO [NONEXISTENT] no such mailbox\r\n`;
     this.#selected = mailbox;
     this.#readOnly = verb === 'EXAMINE';
+    const { uidNext: toldUidNext } = this.#shared.options;
     const permanent = this.#shared.options.permanentFlags ?? '\\Answered \\Flagged \\Deleted \\Seen \\Draft \\*';
     return [
       '* FLAGS (\\Answered \\Flagged \\Deleted \\Seen \\Draft)',
@@ -580,7 +585,7 @@ class Connection {
       `* ${mailbox.messages.length} EXISTS`,
       '* 0 RECENT',
       `* OK [UIDVALIDITY ${mailbox.uidValidity}] valid`,
-      `* OK [UIDNEXT ${mailbox.uidNext}] next`,
+      ...(toldUidNext === 'untold' ? [] : [`* OK [UIDNEXT ${toldUidNext ?? mailbox.uidNext}] next`]),
       `${tag} OK [${verb === 'SELECT' ? 'READ-WRITE' : 'READ-ONLY'}] open`,
       '',
     ].join('\r\n');
@@ -604,7 +609,11 @@ class Connection {
     }
     const commit = () =>
       messages.map(({ octets, flags, internalDate }) =>
-        mailbox.add({ octets: options.rewrite?.(octets) ?? octets, flags: new Set(flags), internalDate }),
+        mailbox.add({
+          octets: options.rewrite?.(octets) ?? octets,
+          flags: new Set(flags),
+          internalDate: options.redate ?? internalDate,
+        }),
       );
     if (fates.includes('freeze')) {
       this.#shared.frozen.push(commit);

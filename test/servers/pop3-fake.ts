@@ -13,6 +13,7 @@
  *   capa: ['UIDL']       // announced; null: CAPA is refused. Default: everything the server can
  *   tls: leaf            // an Identity of ./tls.ts; STLS is announced and works. implicitTls: true: TLS from the start
  *   tokens: ['t1']       // access tokens AUTH XOAUTH2 and AUTH OAUTHBEARER take
+ *   showsAtMost          // messages of one session; the others follow in later ones (Gmail)
  *   quitTakesRetrieved   // messages sent by RETR are gone after QUIT (EXPIRE 0, Gmail)
  *   messages: { octets, uidl, listSize, number }   // to say something odd about one message
  *
@@ -58,6 +59,7 @@ export interface FakeOptions {
   readonly tls?: Identity;
   readonly implicitTls?: boolean;
   readonly chop?: number | (() => number);
+  readonly showsAtMost?: number;
   readonly quitTakesRetrieved?: boolean;
   readonly reply?: (command: string, reply: Buffer, connection: number) => string | Buffer | Fault | undefined;
   readonly moment?: (what: string) => Promise<void>;
@@ -92,7 +94,7 @@ export async function startPop3(options: FakeOptions = {}): Promise<FakePop3> {
     const wire = new Wire(socket, options, commands);
     if (options.implicitTls === true) wire.secure(identity(options));
     wires.add(wire);
-    const session = new Maildrop(options, user, password, drop, wire);
+    const session = new Maildrop(options, user, password, drop.slice(0, options.showsAtMost), wire);
     const moment = async (what: string) => options.moment?.(what);
     const send = async (command: string, reply: string | Buffer): Promise<boolean> => {
       const octets = typeof reply === 'string' ? Buffer.from(reply, 'latin1') : reply;
