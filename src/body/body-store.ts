@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { FerryError } from '../errors.js';
 import type { Body } from './body.js';
 import type { ByteBudget, Lease } from './byte-budget.js';
+import { type Part, type SlabPool, Slabs } from './slabs.js';
 
 export interface BodyStoreOptions {
   readonly budget: ByteBudget;
@@ -16,11 +17,11 @@ export interface BodyStoreOptions {
 /** Makes the bodies of one account; its share of the byte budget is counted under this object. */
 export class BodyStore {
   readonly #options: BodyStoreOptions;
-
-  readonly #slabs = new Slabs();
+  readonly #slabs: Slabs;
 
   constructor(options: BodyStoreOptions) {
     this.#options = options;
+    this.#slabs = new Slabs(options.budget.slabs);
   }
 
   get pressed(): boolean {
@@ -35,52 +36,14 @@ export class BodyStore {
     const { budget, spoolAbove, directory } = this.#options;
     const octets = Math.max(1, Math.min(Number.isFinite(sizeHint) ? sizeHint : 0, spoolAbove));
     const lease = await budget.reserve(octets, this, signal);
-    return new BodyBuilder(lease, this.#slabs, spoolAbove, directory);
+    return new BodyBuilder(lease, this.#slabs, budget.slabs, spoolAbove, directory);
   }
 }
 
-const READ_CHUNK = 256 * 1024;
-const SLAB = 256 * 1024;
-
-/** A stretch of a slab that is still growing, or octets that stand alone. */
-interface Part {
-  octets: Buffer;
-  /** The slab it lies in, and where in it it ends; null: octets of their own. */
-  readonly slab: Buffer | null;
-  end: number;
-}
-
-/**
- * Memory for many small bodies in large pieces: one allocation for some dozens of messages. A slab is free again when
- * the last body in it is gone; the bodies of one account come and go in much the same order.
- */
-class Slabs {
-  #slab = Buffer.alloc(0);
-  #used = 0;
-
-  /** Adds a copy of the chunk, or the chunk itself where nothing else would be kept alive with it. */
-  append(parts: Part[], chunk: Buffer): void {
-    if (chunk.length >= SLAB / 8 && chunk.length * 4 >= chunk.buffer.byteLength * 3) {
-      parts.push({ octets: chunk, slab: null, end: 0 });
-      return;
-    }
-    for (let at = 0; at < chunk.length; ) {
-      if (this.#used === this.#slab.length) {
-        this.#slab = Buffer.allocUnsafeSlow(SLAB);
-        this.#used = 0;
-      }
-      const start = this.#used;
-      const copied = chunk.copy(this.#slab, start, at);
-      at += copied;
-      this.#used += copied;
-      const last = parts.at(-1);
-      if (last?.slab === this.#slab && last.end === start) {
-        last.octets = this.#slab.subarray(start - last.octets.length, this.#used);
-        last.end = this.#used;
-      } else parts.push({ octets: this.#slab.subarray(start, this.#used), slab: this.#slab, end: this.#used });
-    }
-  }
-}
+/** Octets a spooled body is counted with while it is read. */
+const SPOOL_LEASE = 256 * 1024;
+/** Buffers a spooled body is read through in turn: chunks() promises that the last two stay good. */
+const SPOOL_BUFFERS = 3;
 
 /** Collects the octets of one message; spills to disk above the threshold. finish() or discard(), once. */
 export class BodyBuilder {
@@ -89,12 +52,14 @@ export class BodyBuilder {
   #fd: number | null = null;
   readonly #lease: Lease;
   readonly #slabs: Slabs;
+  readonly #pool: SlabPool;
   readonly #spoolAbove: number;
   readonly #directory: string;
 
-  constructor(lease: Lease, slabs: Slabs, spoolAbove: number, directory: string) {
+  constructor(lease: Lease, slabs: Slabs, pool: SlabPool, spoolAbove: number, directory: string) {
     this.#lease = lease;
     this.#slabs = slabs;
+    this.#pool = pool;
     this.#spoolAbove = spoolAbove;
     this.#directory = directory;
   }
@@ -103,7 +68,7 @@ export class BodyBuilder {
     return this.#length;
   }
 
-  /** The chunk may be a view of a larger buffer; it must not be changed by the caller afterwards. */
+  /** Keeps a copy: the caller may use the chunk again. */
   write(chunk: Buffer): void {
     if (chunk.length === 0) return;
     this.#length += chunk.length;
@@ -117,15 +82,22 @@ export class BodyBuilder {
   }
 
   finish(): Body {
-    if (this.#fd !== null) return new SpooledBody(this.#fd, this.#length, this.#lease);
-    const parts = this.#parts.map(part => part.octets);
+    if (this.#fd !== null) return new SpooledBody(this.#fd, this.#length, this.#lease, this.#pool);
+    const parts = this.#parts;
     this.#parts = [];
     this.#lease.resize(this.#length);
-    return new MemoryBody(parts, this.#length, this.#lease);
+    return new MemoryBody(
+      parts.map(part => part.octets),
+      this.#length,
+      spoiled => {
+        this.#slabs.release(parts, spoiled);
+        this.#lease.release();
+      },
+    );
   }
 
   discard(): void {
-    this.#parts = [];
+    this.#letGo();
     if (this.#fd !== null) closeSync(this.#fd);
     this.#fd = null;
     this.#lease.release();
@@ -144,25 +116,30 @@ export class BodyBuilder {
       });
     }
     for (const { octets } of this.#parts) writeAll(this.#fd, octets);
+    this.#letGo();
+    this.#lease.resize(SPOOL_LEASE);
+  }
+
+  #letGo(): void {
+    this.#slabs.release(this.#parts, false);
     this.#parts = [];
-    this.#lease.resize(READ_CHUNK);
   }
 }
 
 /** A body over octets already in memory, outside any budget (tests, decoded samples). */
 export function bodyOf(octets: Buffer): Body {
-  return new MemoryBody(octets.length === 0 ? [] : [octets], octets.length, null);
+  return new MemoryBody(octets.length === 0 ? [] : [octets], octets.length);
 }
 
 class MemoryBody implements Body {
   #parts: readonly Buffer[] | null;
   readonly length: number;
-  readonly #lease: Lease | null;
+  readonly #free: (spoiled: boolean) => void;
 
-  constructor(parts: readonly Buffer[], length: number, lease: Lease | null) {
+  constructor(parts: readonly Buffer[], length: number, free: (spoiled: boolean) => void = () => undefined) {
     this.#parts = parts;
     this.length = length;
-    this.#lease = lease;
+    this.#free = free;
   }
 
   chunks(): Iterable<Buffer> {
@@ -170,9 +147,10 @@ class MemoryBody implements Body {
     return this.#parts;
   }
 
-  dispose(): void {
+  dispose(mayBeRead = false): void {
+    if (this.#parts === null) return;
     this.#parts = null;
-    this.#lease?.release();
+    this.#free(mayBeRead);
   }
 }
 
@@ -180,28 +158,38 @@ class SpooledBody implements Body {
   #fd: number | null;
   readonly length: number;
   readonly #lease: Lease;
+  readonly #pool: SlabPool;
+  readonly #buffers: Buffer[] = [];
 
-  constructor(fd: number, length: number, lease: Lease) {
+  constructor(fd: number, length: number, lease: Lease, pool: SlabPool) {
     this.#fd = fd;
     this.length = length;
     this.#lease = lease;
+    this.#pool = pool;
   }
 
   *chunks(): Iterable<Buffer> {
-    for (let at = 0; at < this.length; ) {
+    // Of this pass alone: copies of one message may be on their way over several sessions.
+    const buffers: Buffer[] = [];
+    for (let at = 0, turn = 0; at < this.length; turn = (turn + 1) % SPOOL_BUFFERS) {
       if (this.#fd === null) throw new FerryError('BUG', 'a disposed body was read');
-      // A fresh buffer each time: the socket may still hold the last one.
-      const chunk = Buffer.allocUnsafe(Math.min(READ_CHUNK, this.length - at));
-      const n = readSync(this.#fd, chunk, 0, chunk.length, at);
+      const buffer = buffers[turn] ?? this.#pool.take();
+      if (buffers[turn] === undefined) {
+        buffers.push(buffer);
+        this.#buffers.push(buffer);
+      }
+      const n = readSync(this.#fd, buffer, 0, Math.min(buffer.length, this.length - at), at);
       if (n === 0) throw new FerryError('BUG', 'a spool file is shorter than what was written');
       at += n;
-      yield n === chunk.length ? chunk : chunk.subarray(0, n);
+      yield buffer.subarray(0, n);
     }
   }
 
-  dispose(): void {
-    if (this.#fd !== null) closeSync(this.#fd);
+  dispose(mayBeRead = false): void {
+    if (this.#fd === null) return;
+    closeSync(this.#fd);
     this.#fd = null;
+    if (!mayBeRead) for (const buffer of this.#buffers) this.#pool.give(buffer);
     this.#lease.release();
   }
 }

@@ -5,7 +5,14 @@
 export interface Body {
   /** Octets, counted from the very octets chunks() gives. */
   readonly length: number;
-  /** A fresh pass over the octets, in order. May be called any number of times before dispose(). */
+  /**
+   * A fresh pass over the octets, in order. May be called any number of times before dispose(). A chunk stays good
+   * until two more of its pass were asked for: whoever hands chunks on has no more than 256 KiB of them wait.
+   */
   chunks(): Iterable<Buffer>;
-  dispose(): void;
+  /**
+   * @param mayBeRead a socket may still hold octets of it (sending broke off): its memory is not used again. Without it,
+   * what chunks() gave may hold other octets right afterwards.
+   */
+  dispose(mayBeRead?: boolean): void;
 }

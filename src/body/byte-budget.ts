@@ -1,4 +1,5 @@
 import { FerryError } from '../errors.js';
+import { SlabPool } from './slabs.js';
 
 /** Octets granted by a ByteBudget. Release once; a second release does nothing. */
 export interface Lease {
@@ -21,6 +22,8 @@ interface Waiter {
  */
 export class ByteBudget {
   readonly limit: number;
+  /** The memory itself. */
+  readonly slabs = new SlabPool();
   #used = 0;
   readonly #held = new Map<object, number>();
   #waiters: Waiter[] = [];

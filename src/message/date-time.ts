@@ -65,6 +65,27 @@ interface Parts {
  * @returns null if it is no date, or none that exists (31 February)
  */
 export function parseDateTime(text: string): ZonedDate | null {
+  return plainDate(text) ?? anyDate(text);
+}
+
+/** What nearly all mail has: "Fri, 21 Nov 1997 09:55:06 -0600", with or without a comment. */
+const PLAIN =
+  /^\s*(?:[A-Z][a-z]{2}, )?(\d{1,2}) ([A-Z][a-z]{2}) (\d{4}) (\d{2}):(\d{2}):(\d{2}) ([+-])(\d{2})(\d{2})(?: \([A-Za-z]+\))?\s*$/;
+
+function plainDate(text: string): ZonedDate | null {
+  const match = text.length > MAX_LENGTH ? null : PLAIN.exec(text);
+  if (match === null) return null;
+  const number = (group: number): number => Number(match[group]);
+  const clock = { hour: number(4), minute: number(5), second: number(6) };
+  const month = MONTHS.indexOf((match[2] ?? '').toLowerCase()) + 1;
+  const [hours, minutes] = [number(8), number(9)];
+  if (hours > 13 || minutes > 59) return null;
+  const east = hours * 60 + minutes;
+  const offset = match[7] === '-' && east !== 0 ? -east : east;
+  return assemble({ day: number(1), month, year: number(3), clock, offset });
+}
+
+function anyDate(text: string): ZonedDate | null {
   const parts: Parts = {};
   // Old mail has blanks around the colons of a time.
   const plain = withoutComments(text.slice(0, MAX_LENGTH)).replace(/[ \t]*:[ \t]*/g, ':');

@@ -7,6 +7,7 @@ const HEADER_KEPT = 256 * 1024;
 
 const LF = 10;
 const CR = 13;
+const COLON = 58;
 
 /**
  * Digests one message as its octets arrive, in chunks of any size. The header section ends with the first empty line
@@ -68,7 +69,7 @@ export class MessageDigester {
     if (this.#overflow !== null) return this.#overflow;
     this.#fields = splitFields(this.#kept);
     this.#kept = '';
-    return createHash('sha256').update(canonicalHeader(this.#fields), 'latin1');
+    return createHash('sha256').update(canonicalHeader(this.#fields));
   }
 
   /** Index after the empty line that ends the header section, or the chunk's length if it goes on. */
@@ -113,15 +114,35 @@ const VOLATILE =
  * What servers put in place of octets they dislike, and those octets themselves: 8-bit and NUL become 0x80, "?" or "X"
  * depending on the server, blanks at line ends vanish, long lines are folded elsewhere.
  */
-const REPLACED = /[\0\t\r ?X\x80-\xff]+/g;
+const REPLACED = Uint8Array.from({ length: 256 }, (_, octet) =>
+  octet > 127 || '\0\t\r ?X'.includes(String.fromCharCode(octet)) ? 1 : 0,
+);
+
+/** Where canonical headers are written; digested at once, so that one is enough. */
+let scratch = Buffer.allocUnsafeSlow(16 * 1024);
 
 /**
  * The header in the form that survives storage: volatile fields and malformed lines left out, names in lower case,
  * values without blanks and without octets that servers replace. Two headers equal in this form are a *weak* match:
  * good enough to recognise a message whose body is equal octet by octet, never good enough to delete one.
+ * @returns octets that are good until the next call
  */
-function canonicalHeader(fields: readonly HeaderField[]): string {
-  let text = '';
-  for (const { name, value } of fields) if (!VOLATILE.test(name)) text += `${name}:${value}\n`;
-  return text.replace(REPLACED, '');
+function canonicalHeader(fields: readonly HeaderField[]): Buffer {
+  let length = 0;
+  const put = (text: string): void => {
+    for (let i = 0; i < text.length; i++) {
+      const octet = text.charCodeAt(i);
+      if (REPLACED[octet] === 0) scratch[length++] = octet;
+    }
+  };
+  for (const { name, value } of fields) {
+    if (VOLATILE.test(name)) continue;
+    const most = length + name.length + value.length + 2;
+    if (most > scratch.length) scratch = Buffer.concat([scratch.subarray(0, length)], 2 * most);
+    put(name);
+    scratch[length++] = COLON;
+    put(value);
+    scratch[length++] = LF;
+  }
+  return scratch.subarray(0, length);
 }

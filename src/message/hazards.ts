@@ -5,8 +5,6 @@ const LINE_LIMIT = 998;
 const NUL = 0;
 const LF = 10;
 const CR = 13;
-/** Short-lived strings of this size die young; larger ones are costly to collect. */
-const PIECE = 32 * 1024;
 
 type BodyHazards = Omit<MessageFacts['hazards'], 'eightBitHeader'>;
 
@@ -34,18 +32,10 @@ export class HazardScanner {
 
   #findBareCr(chunk: Buffer): boolean {
     if (this.#endsInCr && chunk[0] !== LF) return true;
-    for (let start = 0; start < chunk.length; start += PIECE) {
-      const end = Math.min(start + PIECE, chunk.length);
-      const text = chunk.toString('latin1', start, end);
-      const last = end - start - 1;
-      let cr = text.indexOf('\r');
-      while (cr !== -1 && cr < last) {
-        if (text.charCodeAt(cr + 1) !== LF) return true;
-        cr = text.indexOf('\r', cr + 2);
-      }
-      // A CR that ends the piece is judged by the next octet; one that ends the chunk, by the next chunk.
-      if (cr === last && end < chunk.length && chunk[end] !== LF) return true;
-    }
+    // A CR that ends the chunk is judged by the next one.
+    const last = chunk.length - 1;
+    for (let cr = chunk.indexOf(CR); cr !== -1 && cr < last; cr = chunk.indexOf(CR, cr + 1))
+      if (chunk[cr + 1] !== LF) return true;
     return false;
   }
 

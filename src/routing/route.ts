@@ -155,6 +155,8 @@ function decide(rules: readonly Rule[], last: Rule, view: MessageView): { rule: 
 
 /** One route of the copies: a copy that cannot be placed fails the message, skipped copies only matter if all are. */
 function combine(routes: readonly Route[], flags: readonly string[]): Route {
+  const [only, ...others] = routes;
+  if (only?.kind === 'deliver' && others.length === 0) return { ...only, flags };
   const failed = routes.find(route => route.kind === 'failed');
   if (failed !== undefined) return failed;
   const folders = new Map<string, FolderPath>();

@@ -13,10 +13,13 @@ export type DeliveryEnd =
   | { readonly kind: 'refused'; readonly failure: MessageFailure; readonly path: string }
   | { readonly kind: 'inDoubt'; readonly path: string };
 
+/** What is kept of a message once it was routed: its header would double the memory of small mail. */
+type KeptFacts = Pick<MessageFacts, 'digest' | 'internalDate'>;
+
 /** One message between source and destination. Its body lives until its last delivery has ended. */
 export class MessageInHand {
   readonly ref: Ref;
-  readonly facts: MessageFacts;
+  readonly facts: KeptFacts;
   readonly body: Body;
   /** Deliveries this message has in all, those of earlier runs included. */
   readonly deliveries: number;
@@ -25,12 +28,13 @@ export class MessageInHand {
   #open: number;
 
   constructor(
-    message: { readonly ref: Ref; readonly facts: MessageFacts; readonly body: Body },
+    message: { readonly ref: Ref; readonly facts: KeptFacts; readonly body: Body },
     counts: { readonly open: number; readonly deliveries: number },
     onEnd: (message: MessageInHand, ends: readonly DeliveryEnd[]) => void,
   ) {
     this.ref = message.ref;
-    this.facts = message.facts;
+    const { digest, internalDate } = message.facts;
+    this.facts = { digest, internalDate };
     this.body = message.body;
     this.deliveries = counts.deliveries;
     this.#open = counts.open;
@@ -41,7 +45,8 @@ export class MessageInHand {
     this.#ends.push(end);
     this.#open -= 1;
     if (this.#open > 0) return;
-    this.body.dispose();
+    // A server that has told of every copy has had every octet; otherwise some may wait in a socket.
+    this.body.dispose(!this.#ends.every(({ kind }) => kind === 'appended' || kind === 'adopted' || kind === 'again'));
     this.#onEnd(this, this.#ends);
   }
 }
