@@ -131,7 +131,7 @@ export class SqliteAccountLedger implements AccountLedger {
   }
 
   record(run: string, outcomes: readonly DeliveryOutcome[], intents: readonly Intent[]): boolean {
-    return this.#write(() => {
+    return this.#writeSoon(() => {
       if (outcomes.some(outcome => this.#claimsTaken(outcome))) return false;
       const early: DeliveryOutcome[] = [];
       const runId = this.#run(run);
@@ -143,6 +143,10 @@ export class SqliteAccountLedger implements AccountLedger {
       }
       return true;
     });
+  }
+
+  flushed(): Promise<void> {
+    return this.#db.flush();
   }
 
   recordSkips(
@@ -419,8 +423,16 @@ export class SqliteAccountLedger implements AccountLedger {
   }
 
   #write<T>(work: () => T): T {
+    return this.#transact(() => this.#db.write(work));
+  }
+
+  #writeSoon<T>(work: () => T): T {
+    return this.#transact(() => this.#db.writeSoon(work));
+  }
+
+  #transact<T>(transaction: () => T): T {
     try {
-      return this.#db.write(work);
+      return transaction();
     } catch (thrown) {
       // Ids made in a transaction that was undone are nobody's.
       this.#mailboxes.clear();

@@ -1,9 +1,11 @@
+import { close, fdatasync, open, realpathSync } from 'node:fs';
+import { promisify } from 'node:util';
 import type Sqlite from 'better-sqlite3';
 import type { Compilable } from 'kysely';
 import { FerryError } from '../errors.js';
 import { DummyDriver, Kysely, SqliteAdapter, SqliteIntrospector, SqliteQueryCompiler } from './kysely.js';
 import type { Tables } from './schema.js';
-import { stateError } from './state-error.js';
+import { codeOf, stateError } from './state-error.js';
 
 /** Kysely as a builder only: it types and compiles queries and runs none. */
 export const builder = new Kysely<Tables>({
@@ -25,6 +27,11 @@ export class Database {
   readonly #driver: Sqlite.Database;
   readonly #statements = new Map<string, Sqlite.Statement<unknown[]>>();
   #broken: FerryError | null = null;
+  /** Descriptor of the write-ahead log; null: there is none. Opened when first needed. */
+  #log: Promise<number | null> | null = null;
+  #flushing: Promise<void> = Promise.resolve();
+  /** The flush after the one under way. */
+  #nextFlush: Promise<void> | null = null;
 
   constructor(driver: Sqlite.Database, path: string) {
     this.#driver = driver;
@@ -73,8 +80,8 @@ export class Database {
   }
 
   /**
-   * Writes what a power cut may undo: it is on disk with the next write(), which saves waiting for the disk twice. For what
-   * means nothing without that write. @throws as write()
+   * Writes what a power cut may undo until the next flush() or write(): many such writes wait for the disk once.
+   * @throws as write()
    */
   writeSoon<T>(work: () => T): T {
     this.statement('pragma synchronous = normal').run();
@@ -83,6 +90,21 @@ export class Database {
     } finally {
       this.statement('pragma synchronous = full').run();
     }
+  }
+
+  /**
+   * Resolves once everything written by now is on disk; meanwhile the process goes on with other work, which a commit that
+   * waits for the disk would keep it from. In WAL mode a commit is durable once the log is (sqlite.org/wal.html).
+   * @throws STATE_UNWRITABLE; nothing more can be written then
+   */
+  flush(): Promise<void> {
+    // One under way may have begun before the latest write.
+    this.#nextFlush ??= this.#flushing.then(() => {
+      this.#nextFlush = null;
+      this.#flushing = this.#flushLog();
+      return this.#flushing;
+    });
+    return this.#nextFlush;
   }
 
   /** Writes in one transaction that is on disk when this returns. @throws STATE_UNWRITABLE, STATE_DAMAGED; whatever is thrown, nothing of it stays */
@@ -100,7 +122,21 @@ export class Database {
   }
 
   close(): void {
+    void this.#log?.then(log => log !== null && close(log));
     this.#driver.close();
+  }
+
+  async #flushLog(): Promise<void> {
+    if (this.#broken !== null) throw this.#broken;
+    try {
+      this.#log ??= openLog(this.path);
+      const log = await this.#log;
+      // Without a log the commit itself waited for the disk.
+      if (log !== null) await sync(log);
+    } catch (thrown) {
+      this.#broken = stateError(thrown, this.path);
+      throw this.#broken;
+    }
   }
 
   #transaction<T>(begin: string, work: () => T): T {
@@ -114,6 +150,17 @@ export class Database {
       if (this.#driver.inTransaction) this.#driver.exec('rollback');
       throw stateError(thrown, this.path);
     }
+  }
+}
+
+const sync = promisify(fdatasync);
+
+async function openLog(path: string): Promise<number | null> {
+  try {
+    return await promisify(open)(`${realpathSync(path)}-wal`, 'r+');
+  } catch (thrown) {
+    if (codeOf(thrown) === 'ENOENT') return null;
+    throw thrown;
   }
 }
 

@@ -166,8 +166,9 @@ export interface LedgerReader {
 }
 
 /**
- * The durable memory of what was sent where. Every method that writes returns after the write is on disk (fsync); a
- * failed write throws STATE_UNWRITABLE (or STATE_DAMAGED), nothing may be sent after it, and every later write throws too.
+ * The durable memory of what was sent where. Every method that writes, but for record(), returns after the write is on
+ * disk (fsync); a failed write throws STATE_UNWRITABLE (or STATE_DAMAGED), nothing may be sent after it, and every later
+ * write throws too.
  */
 export interface Ledger extends LedgerReader {
   /** False: there is a run of this id already. */
@@ -231,12 +232,15 @@ export interface AccountReader {
 /** One account's part of the ledger. */
 export interface AccountLedger extends AccountReader {
   /**
-   * One fsynced transaction: outcomes of earlier batches and the intents of the next. Either may be empty. An outcome may
-   * belong to an intent of the same call (adopted mail). A refused or rolled back delivery may get a new intent.
+   * One transaction: outcomes of earlier batches and the intents of the next, on disk once flushed() says so, as must be
+   * before what is intended is done. Either may be empty. An outcome may belong to an intent of the same call (adopted
+   * mail). A refused or rolled back delivery may get a new intent.
    * @returns false: a copy that was found or is to be adopted became another delivery's meanwhile; nothing is recorded then
    * @throws BUG an intent for what is unsettled or done, an outcome without an unsettled intent; nothing is recorded then
    */
   record(run: string, outcomes: readonly DeliveryOutcome[], intents: readonly Intent[]): boolean;
+  /** Resolves once everything recorded by now is on disk. @throws STATE_UNWRITABLE */
+  flushed(): Promise<void>;
   /** Messages that end without a delivery, or without further ones. */
   recordSkips(
     run: string,

@@ -78,8 +78,9 @@ export class Deliveries {
     batch.octets += delivery.message.body.length;
     if (batch.items.length >= this.#batchMessages() || batch.octets >= BATCH_OCTETS) this.#send(key);
     else this.#timer ??= setTimeout(() => this.flush(), BATCH_AGE_MS);
-    if (this.#run.job.bodies.pressed) this.flush();
-    while (this.#underWay.size >= this.#deep * 2) await Promise.race(this.#underWay);
+    this.#flushIfStuck();
+    // One more than are sent at once, so that the next is ready.
+    while (this.#underWay.size > this.#deep) await Promise.race(this.#underWay);
   }
 
   /** Sends what is collected. */
@@ -114,8 +115,16 @@ export class Deliveries {
     const batch = this.#batches.get(key);
     if (batch === undefined) return;
     this.#batches.delete(key);
-    const sent = this.#limit(() => this.#deliver(batch)).finally(() => this.#underWay.delete(sent));
+    const sent = this.#limit(() => this.#deliver(batch)).finally(() => {
+      this.#underWay.delete(sent);
+      this.#flushIfStuck();
+    });
     this.#underWay.add(sent);
+  }
+
+  /** Where the reader waits for memory and nothing under way will free any, only what is collected can. */
+  #flushIfStuck(): void {
+    if (this.#underWay.size === 0 && this.#run.job.bodies.pressed) this.flush();
   }
 
   async #deliver(batch: Batch): Promise<void> {
@@ -135,6 +144,7 @@ export class Deliveries {
       this.#stopAtTrouble();
       const flags = sending.map(({ item, open }) => this.#storable(open.mailbox, item.flags));
       this.#record(sending.map(({ item, open }, i) => this.#intent(open, item, flags[i] ?? [], staging)));
+      await this.#run.account.flushed();
       const target = staging ?? sending[0]?.open.mailbox;
       if (target === undefined) return;
       const { outcomes, trouble } = await this.#run.job.destination.append(

@@ -58,6 +58,15 @@ export function ledgerContract(open: () => Ledger): void {
   });
   afterEach(() => ledger.close());
 
+  it('says when all that is recorded is on disk, to several who ask at once and while more is recorded', async () => {
+    account.record('r1', [], [intent('a')]);
+    const first = [account.flushed(), account.flushed()];
+    account.record('r1', [], [intent('b')]);
+    await Promise.all([...first, account.flushed()]);
+    await account.flushed();
+    expect(account.unsettled().map(({ message }) => message.id)).toEqual(['a', 'b']);
+  });
+
   const known = (id: string) => account.known([key(id)])[0];
   const deliver = (id: string, uid: number | null, changes: Partial<Intent> = {}) => {
     const sent = intent(id, changes);

@@ -4,6 +4,7 @@ import {
   mkdirSync,
   readdirSync,
   readFileSync,
+  rmSync,
   statSync,
   symlinkSync,
   truncateSync,
@@ -243,5 +244,21 @@ describe('a full disk', () => {
     expect(next.reader('alice').known([key('a'), key('m0'), key('m499')])).toEqual(['unsettled', null, null]);
     next.account('alice', IDENTITY).record('r1', [outcome('a', stored(11))], many);
     next.close();
+  });
+});
+
+describe('a disk that takes no more while others wait for it', () => {
+  it('is told to whoever waits, and nothing is written after it', async () => {
+    const path = temporaryPath();
+    const ledger = openLedger(path);
+    ledger.beginRun({ id: 'r1', startedAt: 1, options: null });
+    const account = ledger.account('alice', IDENTITY);
+    account.record('r1', [], [intent('a')]);
+    rmSync(`${path}-wal`);
+    mkdirSync(`${path}-wal`);
+    const told = { code: 'STATE_UNWRITABLE', scope: 'run' };
+    await expect(account.flushed()).rejects.toMatchObject(told);
+    await expect(account.flushed()).rejects.toMatchObject(told);
+    expect(errorOf(() => account.record('r1', [], [intent('b')]))).toMatchObject(told);
   });
 });
