@@ -477,7 +477,7 @@ const limits = mapping({
   accounts: key(whole(1, 1000, 'a number'), 'Accounts at once', '4').default(4),
   connectionsPerAccount: key(whole(1, 100, 'a number'), 'Connections to one server for one account', '3').default(3),
   connectionsPerHost: key(whole(1, 1000, 'a number'), 'Connections to one server in all', '8').default(8),
-  buffers: key(buffers, 'Memory for message bodies, all accounts together', '48MiB').prefault('48MiB'),
+  buffers: key(buffers, 'Memory for message bodies, all accounts together', '24MiB').prefault('24MiB'),
   bandwidth: key(bandwidth, 'e.g. 2MiB/s', 'none').default(null),
   settleAfter: key(age, 'A copy whose answer was lost and that has not appeared by then is sent again', '45s').prefault(
     '45s',
