@@ -45,9 +45,11 @@ function text(expected: string) {
     .refine(value => value !== '' && !CONTROL.test(value), { error: expected });
 }
 
-/** To YAML, an unquoted 007 is 7 and an unquoted true is no word. */
+/** To YAML, an unquoted 007 is 7, an unquoted true is no word, and an unquoted {year} is a mapping. */
 function expectedText(expected: string, found: unknown): string {
   const isBare = typeof found === 'number' || typeof found === 'boolean';
+  if (typeof found === 'object' && found !== null && !Array.isArray(found))
+    return `${expected}; text that begins with { needs quotes`;
   return isBare ? `${expected}; if it is meant as text, quote it` : expected;
 }
 

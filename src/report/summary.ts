@@ -316,6 +316,10 @@ export function verdictWords(verdict: keyof typeof VERDICT_WORDS): string {
   return VERDICT_WORDS[verdict];
 }
 
+function mayGoLater(code: ErrorCode): boolean {
+  return (ERRORS as Partial<Record<string, { retry: string }>>)[code]?.retry !== 'never';
+}
+
 /** What a person should do now, most pressing first; empty when there is nothing to do. */
 export function nextSteps(result: RunResult): string[] {
   const steps = new Set<string>();
@@ -323,7 +327,9 @@ export function nextSteps(result: RunResult): string[] {
   for (const group of failureGroups(result.accounts.flatMap(a => a.failed))) steps.add(group.hint);
   const totals = totalsOfRun(result);
   if (totals.inDoubt > 0) steps.add(ERRORS.IN_DOUBT.hint);
-  if (totals.left > 0) steps.add(ERRORS.INTERRUPTED.hint);
+  // What will not go by itself is not to be tried again.
+  if (result.accounts.some(a => a.left > 0 && (a.error === null || mayGoLater(a.error.code))))
+    steps.add(ERRORS.INTERRUPTED.hint);
   if (result.accounts.some(lacksRoom)) steps.add(ERRORS.QUOTA_EXCEEDED.hint);
   if (result.accounts.some(a => a.unknown?.some(figure => figure !== 'adopted')))
     steps.add('mailferry plan --full reads whole messages and tells what is unknown here.');

@@ -183,6 +183,8 @@ class Compiler {
       const known = FUNCTIONS.get(word);
       if (known !== undefined) {
         functions.push(known);
+      } else if (FUNCTIONS.has(word.toLowerCase())) {
+        this.#fail(start, `${printable(word)} looks like a function, which is written ${word.toLowerCase()}`);
       } else if (i === segments.length - 1) {
         fallback = word === '' ? [] : word.split('/').map(level => level.trim());
         for (const level of fallback) {

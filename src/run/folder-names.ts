@@ -84,8 +84,8 @@ function spelling({ parts, special }: FolderPath, levels: readonly string[]): re
 }
 
 function collision(first: Claim, second: Claim, name: string): MessageFailure {
-  const [a, b] = [quoted(first.spelling), quoted(second.spelling)];
-  const text = `folders ${a} (${printable(first.by, 100)}) and ${b} (${printable(second.by, 100)}) would be one on this server, ${quoted(name)}: they differ only in ${difference(first.spelling, second.spelling)}`;
+  const [a, b] = [first.spelling, second.spelling];
+  const text = `folders ${quoted(a)} (${printable(first.by, 100)}) and ${quoted(b)} (${printable(second.by, 100)}) would be one on this server, ${quoted(name)}: they differ only in ${difference(a, b)}`;
   return { code: 'FOLDERS_COLLIDE', text };
 }
 
@@ -93,9 +93,14 @@ function quoted(name: string): string {
   return `"${printable(name, 200)}"`;
 }
 
+/** To tell names apart that look the same. */
+function escaped(name: string): string {
+  return printable(name, 200).replace(/[^ -~]/g, c => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`);
+}
+
 function difference(a: string, b: string): string {
   const [composedA, composedB] = [a.normalize('NFC'), b.normalize('NFC')];
-  if (composedA === composedB) return 'how accents are written (Unicode NFC and NFD)';
+  if (composedA === composedB) return `how accents are written (Unicode NFC and NFD): ${escaped(a)} and ${escaped(b)}`;
   if (composedA.toUpperCase() === composedB.toUpperCase()) return 'upper and lower case';
   return 'what it cannot have in a name';
 }

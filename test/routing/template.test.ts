@@ -153,6 +153,7 @@ describe('templates refused when loaded', () => {
     ['{month:nam}', '{month} has no format nam; did you mean name?'],
     ['{day:name}', '{day} has no format name (it has none)'],
     ['{month:toString}', 'has no format toString'],
+    ['{from|Lower}', 'Lower looks like a function, which is written lower'],
     ['{from|lowr|x}', 'unknown function lowr; did you mean lower?'],
     ['{list|..}', 'the default .. cannot be a folder name'],
     ['{list|a//b}', 'the default a//b cannot be a folder name: it is empty'],
