@@ -59,6 +59,9 @@ interface Row {
   readonly line: number;
 }
 
+/** Addresses, names and passwords are shorter; a quote that is never closed makes one cell of all the rest. */
+const MAX_CELL = 4096;
+
 /** One pass, linear. Empty lines are passed over. */
 function records(text: string): Row[] {
   const separator = [';', '\t'].find(candidate => (text.split('\n', 1)[0] ?? '').includes(candidate)) ?? ',';
@@ -89,6 +92,8 @@ function records(text: string): Row[] {
       cell = '';
     } else if (c === '\n') end();
     else if (c !== '\r') cell += c;
+    if (cell.length > MAX_CELL)
+      throw usage(begun, `a cell of more than ${MAX_CELL} characters; is a quote not closed?`);
   }
   if (quoted) throw usage(begun, 'a quote is not closed');
   end();

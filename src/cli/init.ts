@@ -1,7 +1,9 @@
+import { randomBytes } from 'node:crypto';
 import { constants, existsSync } from 'node:fs';
-import { open, rename, rm } from 'node:fs/promises';
+import { link, open, rename, rm } from 'node:fs/promises';
 import { basename, resolve } from 'node:path';
 import { writeKeyring } from '../auth/keyring.js';
+import { loadConfig } from '../config/load.js';
 import { parseFromUrl, parseToUrl } from '../config/one-off.js';
 import { currentUser, exposure } from '../config/permissions.js';
 import { asFerryError, FerryError, printable, type Side } from '../errors.js';
@@ -27,11 +29,7 @@ export interface InitFlags {
 /** Writes a configuration: finds the servers, shows them, tries both logins. Never overwrites one. */
 export async function initCommand(from: string | undefined, flags: InitFlags): Promise<number> {
   const file = resolve(flags.config);
-  if (existsSync(file)) {
-    throw new FerryError('USAGE', `${printable(file)} is there already`, {
-      hint: 'Name another file with --config FILE.',
-    });
-  }
+  if (existsSync(file)) throw taken(file);
   const stop = listenForSignals(() => {});
   try {
     const wanted = flags.csv === undefined ? [await wantedOne(from, flags)] : wantedOfCsv(flags.csv, from, flags);
@@ -96,6 +94,8 @@ type Finder = (given: string, protocol: Protocol) => Promise<Located>;
 function serverFinder(lookups: Lookups, signal: AbortSignal): Finder {
   const byDomain = new Map<string, Promise<Found>>();
   return async (given, protocol) => {
+    if (/[\u0000-\u001f\u007f-\u009f]/.test(given))
+      throw new FerryError('USAGE', `${printable(given)} has a control character`);
     if (/^[a-z0-9]+:\/\//i.test(given)) return { found: ofUrl(given, protocol), user: userOfUrl(given, protocol) };
     const key = `${protocol} ${given.slice(given.lastIndexOf('@') + 1).toLowerCase()}`;
     const found = byDomain.get(key) ?? discover(given, protocol, lookups, signal);
@@ -251,29 +251,48 @@ async function writeTested(
   accounts: readonly AccountEntry[],
   flags: InitFlags,
 ): Promise<number> {
-  const temporary = `${file}.new`;
+  const temporary = `${file}.${randomBytes(6).toString('hex')}.new`;
   const { O_WRONLY, O_CREAT, O_EXCL, O_NOFOLLOW } = constants;
   const handle = await open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600).catch((cause: unknown) => {
     throw new FerryError('STATE_UNWRITABLE', `cannot write ${printable(temporary)}`, {
       cause,
-      hint: 'Check the folder, and remove what an earlier try left there.',
+      hint: 'Check that the folder is there and can be written to.',
     });
   });
   try {
     await handle.writeFile(text);
     await handle.sync();
     await handle.close();
+    // Whatever was given, what is written can be read.
+    loadConfig(temporary);
     const code = flags.test && flags.csv === undefined && secretsAreThere(accounts) ? await tested(temporary) : 0;
     if (code !== 0 && !(await confirm('A login failed. Write the configuration all the same?'))) {
       err('Nothing was written. --no-test writes it without a try.');
       return code;
     }
-    await rename(temporary, file);
+    await put(temporary, file);
   } finally {
     await rm(temporary, { force: true });
   }
   out(nextSteps(file, accounts));
   return 0;
+}
+
+/** Under its name, unless somebody has taken that in the meantime. */
+async function put(temporary: string, file: string): Promise<void> {
+  try {
+    await link(temporary, file);
+  } catch (cause) {
+    if (existsSync(file) || (cause instanceof Error && 'code' in cause && cause.code === 'EEXIST')) throw taken(file);
+    // Some file systems have no links.
+    await rename(temporary, file);
+  }
+}
+
+function taken(file: string): FerryError {
+  return new FerryError('USAGE', `${printable(file)} is there already`, {
+    hint: 'Name another file with --config FILE.',
+  });
 }
 
 function secretsAreThere(accounts: readonly AccountEntry[]): boolean {

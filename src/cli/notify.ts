@@ -16,10 +16,23 @@ export async function ping(config: Config, what: 'start' | 'success' | 'fail'): 
   if (url === null) return;
   const target = what === 'success' ? url : `${url.replace(/\/$/, '')}/${what}`;
   try {
-    await fetch(target, { method: 'POST', redirect: 'error', signal: AbortSignal.timeout(PING_MS) });
+    const { ok, status, body } = await fetch(target, {
+      method: 'POST',
+      redirect: 'error',
+      signal: AbortSignal.timeout(PING_MS),
+    });
+    // What it says is not read; an answer without end would keep this process.
+    await body?.cancel();
+    if (!ok) throw new Error(`it answered with status ${status}`);
   } catch (thrown) {
-    err(`mailferry: the ping (${what}) failed: ${printable(asFerryError(thrown).message)}`);
+    err(`mailferry: the ping (${what}) failed: ${printable(reasonOf(thrown))}`);
   }
+}
+
+/** fetch() itself says no more than that it failed. */
+function reasonOf(thrown: unknown): string {
+  const cause = thrown instanceof Error ? thrown.cause : undefined;
+  return cause instanceof Error && cause.message !== '' ? cause.message : asFerryError(thrown).message;
 }
 
 /** After a run: the ping, and the file for Prometheus' textfile collector. */

@@ -22,9 +22,17 @@ export function parseProxy(endpoint: Endpoint): Proxy {
       errorSide(endpoint),
     );
   }
-  const login =
-    url.username === '' ? null : { user: decodeURIComponent(url.username), password: decodeURIComponent(url.password) };
+  const login = url.username === '' ? null : { user: decoded(url.username), password: decoded(url.password) };
   return { kind, host: url.hostname, port: Number(url.port || (kind === 'http' ? 80 : 1080)), login: () => login };
+}
+
+/** A % that encodes nothing stands for itself. */
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
 }
 
 const KINDS = new Map<string, Proxy['kind']>([

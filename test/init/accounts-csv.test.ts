@@ -30,6 +30,7 @@ test.each([
   ['from,to\na@x\n', /line 2: 1 cells/],
   ['from,to\na@x,b@y\n,b@y\n', /line 3: from or to is empty/],
   ['from,to,from_password\na@x,b@y,"hunter2\n', /not closed/],
+  [`from,to,from_password\na@x,b@y,"${'hunter2\n'.repeat(1000)}`, /line 2: a cell of more than 4096 characters/],
 ])('%j is refused, and no password is repeated', (text, words) => {
   expect(() => accountsOfCsv(text)).toThrow(words);
   expect(() => accountsOfCsv(text)).not.toThrow(/hunter2/);

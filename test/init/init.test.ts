@@ -1,4 +1,4 @@
-import { readdirSync, statSync } from 'node:fs';
+import { readdirSync, statSync, symlinkSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { configText } from '../../src/cli/init-config.js';
 import { loadConfig } from '../../src/config/load.js';
@@ -8,6 +8,16 @@ import { imapServer, letters, popServer } from '../cli/servers.js';
 const secrets = { MAILFERRY_FROM_PASSWORD: PASSWORD, MAILFERRY_TO_PASSWORD: PASSWORD };
 
 describe('init', () => {
+  test('overwrites nothing, whatever became of an earlier try, and follows no link', async () => {
+    const home = scratch();
+    const init = ['init', 'me@gmail.com', '--to', 'me@fastmail.com', '--yes'];
+    home.write('mailferry.yaml.new', 'left over');
+    expect((await home.run(...init)).code).toBe(0);
+    symlinkSync(home.path('nowhere'), home.path('link.yaml'));
+    expect((await home.run(...init, '-c', 'link.yaml')).code).toBe(64);
+    expect(readdirSync(home.dir).sort()).toEqual(['link.yaml', 'mailferry.yaml', 'mailferry.yaml.new']);
+  });
+
   test('tries both logins and writes a private, commented configuration that then carries the mail', async () => {
     const pop = await popServer(letters(2));
     const imap = await imapServer();
@@ -72,6 +82,7 @@ describe('init', () => {
     [['init', 'me@gmail.com', '--to', 'me@fastmail.com']],
     [['init', 'nobody', '--to', 'me@fastmail.com', '--yes']],
     [['init', 'pop3s://me:password@h.example', '--to', 'me@fastmail.com', '--yes']],
+    [['init', 'me\x1b[31m@gmail.com', '--to', 'me@fastmail.com', '--yes']],
   ])('%j, nobody being there to ask, is a usage error and writes nothing', async args => {
     const home = scratch();
     expect((await home.run(...args)).code).toBe(64);

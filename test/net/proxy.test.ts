@@ -90,6 +90,16 @@ test('a greeting in the segment of the HTTP answer is not lost', async () => {
   socket.destroy();
 });
 
+test('a % that encodes nothing stands for itself in the login of a proxy', async () => {
+  const requests: string[] = [];
+  await using server = await listenPlain(greet);
+  await using proxy = await httpProxy(requests);
+  const url = `http://us%zzer:p%40w@127.0.0.1:${proxy.port}`;
+  (await dial(endpointTo(server.port, { proxy: url, allowPlaintext: true }), never)).destroy();
+  const login = /Basic (\S+)/.exec(requests[0] ?? '')?.[1] ?? '';
+  expect(Buffer.from(login, 'base64').toString()).toBe('us%zzer:p@w');
+});
+
 test('a refusal of the HTTP proxy is UNREACHABLE with its words', async () => {
   await using proxy = await httpProxy([], 'HTTP/1.1 403 Forbidden\r\n\r\n');
   const endpoint = endpointTo(995, {
