@@ -1,7 +1,18 @@
 import Sqlite from 'better-sqlite3';
 import { describe, expect, it } from 'vitest';
+import { accountIn } from './command.js';
 import { mail } from './scenarios.js';
-import { mails, popServer, recordedUids, SINGLE, type Stage, type StageOptions, stage, twinsNamed } from './stage.js';
+import {
+  expectCode,
+  mails,
+  popServer,
+  recordedUids,
+  SINGLE,
+  type Stage,
+  type StageOptions,
+  stage,
+  twinsNamed,
+} from './stage.js';
 
 const WITHOUT_UIDPLUS = ['LITERAL+', 'AUTH=PLAIN'];
 
@@ -356,13 +367,16 @@ describe('a folder that changes under the run', () => {
     expect(set.imap.mailboxes.has('Archive')).toBe(false);
   });
 
-  it('loses a message to its owner: it is not put back', async () => {
+  it('loses a message to its owner: it is not put back, and verification takes it for what it is', async () => {
     const messages = mails(3);
     const set = await stage({ messages });
     await set.run(0);
     set.imap.mailbox('Archive').remove(new Set([2]));
     await set.run(0);
     expect(set.imap.mailbox('Archive').messages).toHaveLength(2);
+    const verified = await set.folder.run(['verify', '--json']);
+    expectCode(verified, 0);
+    expect(accountIn(verified)).toMatchObject({ verdicts: { same: 2, changedSince: 1 }, failed: [] });
   });
 
   it('a run killed between CREATE and SUBSCRIBE leaves a folder that the next run makes visible', async () => {
