@@ -65,7 +65,7 @@ function certificateNames(certificate: PeerCertificate | undefined): string {
     .split(', ')
     .map(name => name.replace(/^(DNS|IP Address):/, ''))
     .filter(name => name !== '');
-  if (names.length === 0) return 'for no host name at all';
+  if (names.length === 0) return 'for no host name at all (its common name is none)';
   const more = names.length > MAX_NAMES ? ` and ${names.length - MAX_NAMES} more` : '';
   return `for ${printable(names.slice(0, MAX_NAMES).join(', '), 300)}${more}, not for this host`;
 }

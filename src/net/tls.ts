@@ -1,5 +1,5 @@
 import { isIP, type Socket } from 'node:net';
-import { type ConnectionOptions, connect, TLSSocket } from 'node:tls';
+import { type ConnectionOptions, checkServerIdentity, connect, type PeerCertificate, TLSSocket } from 'node:tls';
 import { domainToASCII } from 'node:url';
 import { FerryError, printable } from '../errors.js';
 import { abortReason, duration, within } from './deadline.js';
@@ -115,6 +115,7 @@ function tlsOptions(socket: Socket, endpoint: Endpoint): ConnectionOptions {
     ...(isIP(host) === 0 ? { servername: domainToASCII(host) || host } : { host }),
     // Always said: left out, NODE_TLS_REJECT_UNAUTHORIZED=0 would switch verification off. Pins are checked by beginTls.
     rejectUnauthorized: !pinned,
+    checkServerIdentity: identityFault,
     minVersion,
     // OpenSSL 3 offers TLS 1.0 and 1.1 only at this level, whatever minVersion says.
     ...(old ? { ciphers: 'DEFAULT@SECLEVEL=0' } : {}),
@@ -122,6 +123,13 @@ function tlsOptions(socket: Socket, endpoint: Endpoint): ConnectionOptions {
     ...(tls.certificate === undefined ? {} : { cert: tls.certificate }),
     ...(tls.key === undefined ? {} : { key: tls.key }),
   };
+}
+
+/** Node takes the common name of a certificate without host names for one; RFC 9525 section 2 leaves it out. */
+function identityFault(host: string, certificate: PeerCertificate): Error | undefined {
+  if (certificate.subjectaltname !== undefined) return checkServerIdentity(host, certificate);
+  const fault = new Error('the certificate names no host');
+  return Object.assign(fault, { code: 'ERR_TLS_CERT_ALTNAME_INVALID', cert: certificate });
 }
 
 function pinMismatch(secure: TLSSocket, endpoint: Endpoint): FerryError | null {

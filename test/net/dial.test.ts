@@ -104,6 +104,7 @@ describe('implicit TLS', () => {
     ],
     ['for another host', certificate({ issuer: ca, names: ['a.test', 'b.test'] }), /is for a\.test, b\.test, not/],
     ['for a wildcard of the wrong depth', certificate({ issuer: ca, names: ['*.localhost'] }), /\*\.localhost, not/],
+    ['for a host in its common name only', certificate({ issuer: ca, commonName: 'localhost' }), /no host name at all/],
     ['from an unknown authority', certificate({ issuer: authority('Other'), names: ['localhost'] }), /not trusted/],
   ])('a certificate that is %s is refused with that reason', async (_, identity, reason) => {
     await using server = await listenTls(identity, () => {
