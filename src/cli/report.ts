@@ -1,10 +1,10 @@
+import { resolve } from 'node:path';
 import { loadConfig } from '../config/load.js';
 import { asFerryError, FerryError, printable } from '../errors.js';
 import { openLedgerReadOnly } from '../ledger/sqlite-ledger.js';
 import { renderReport, reportFormatOf } from '../report/report.js';
 import { recordedResult } from '../run/recorded-result.js';
 import type { RunResult } from '../run/result.js';
-import { stateFile } from './accounts.js';
 import { out } from './io.js';
 import { writeOutput } from './output-file.js';
 import { readPlan } from './plan-file.js';
@@ -40,7 +40,7 @@ function isFileName(run: string): boolean {
 }
 
 function resultOf(run: string | undefined, flags: ConfigFlags): RunResult {
-  const ledger = openLedgerReadOnly(stateFile(loadConfig(flags.config), flags.state));
+  const ledger = openLedgerReadOnly(flags.state === undefined ? loadConfig(flags.config).state : resolve(flags.state));
   try {
     const record = run === undefined ? ledger.runs(1)[0] : ledger.run(run);
     if (record === undefined || record === null) {

@@ -40,6 +40,12 @@ describe('a migration without a configuration', () => {
     const second = accountOf(await home.start(args, PASSWORDS).finished);
     expect(second).toMatchObject({ exitCode: 0, copied: 0, skipped: { known: 4 } });
     expect(work()).toEqual(before);
+
+    const state = ['--state', '.local/state/mailferry/one-off.db'];
+    const status = await home.run('status', ...state);
+    expect([status.code, status.out]).toEqual([0, expect.stringMatching(/^alice@127\.0\.0\.1 .* 4 +0 +0 /m)]);
+    expect((await home.run('report', ...state)).out).toContain('Nothing new: all 4 messages');
+    expect(await home.run('status', 'bob', ...state)).toMatchObject({ code: 64 });
   });
 
   it('keeps its state in $XDG_STATE_HOME, or where --state says', async () => {
