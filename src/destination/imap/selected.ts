@@ -152,6 +152,8 @@ export async function expungeSelected(
   }
 }
 
+const LOOK_AGAIN_MS = 500;
+
 const IGNORED: ResponseHandler = { literalStart() {}, literalData() {}, response() {} };
 
 /** @throws FerryError for NO and BAD (MAILBOX_REFUSED where nothing better is known) and for a lost connection. */
@@ -169,5 +171,10 @@ export async function must(
   const refusal = refusalOf(response);
   if (refusal.of === 'work') throw refusedWork(refusal, response, verb);
   const words = wordsOf(response);
-  throw new FerryError('MAILBOX_REFUSED', `${verb}: the server said ${words}`, { side: 'to', serverText: words });
+  throw new FerryError('MAILBOX_REFUSED', `${verb}: the server said ${words}`, {
+    side: 'to',
+    serverText: words,
+    // Gone meanwhile (RFC 5530), as where a frozen session goes on and moves them after all: looked at again.
+    ...(response.code === 'EXPUNGEISSUED' ? { retryAfter: LOOK_AGAIN_MS } : {}),
+  });
 }
