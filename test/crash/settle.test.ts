@@ -100,6 +100,27 @@ describe('a server that commits late', () => {
     expect(set.differs(messages)).toEqual([]);
     expect([...set.imap.mailboxes.keys()].sort()).toEqual(['Archive', 'INBOX']);
   });
+
+  it('into the folder, by a MOVE of before at the moment of ours: found there, the run goes on', async () => {
+    const messages = mails(6);
+    const set = await stage({
+      messages,
+      imap: { capabilities: [...SINGLE, 'MULTIAPPEND'] },
+      to: { exactlyOnce: 'require', profile: 'dovecot' },
+    });
+    let moved = false;
+    set.imap.faults.command = (line, tag) => {
+      if (moved || !/^UID MOVE/.test(line)) return undefined;
+      moved = true;
+      const staging = [...set.imap.mailboxes.values()].find(({ name }) => name.startsWith('mailferry-staging'));
+      for (const message of staging?.messages ?? []) set.imap.mailbox('Archive').add(message);
+      staging?.remove(new Set(staging.messages.map(({ uid }) => uid)));
+      return { reply: `${tag} NO [EXPUNGEISSUED] Some of the requested messages no longer exist\r\n` };
+    };
+    expect(await set.run(0)).toMatchObject({ copied: 6, failed: [] });
+    expect(set.differs(messages)).toEqual([]);
+    expect([...set.imap.mailboxes.keys()].sort()).toEqual(['Archive', 'INBOX']);
+  });
 });
 
 describe('equal messages', () => {
