@@ -178,7 +178,7 @@ describe.skipIf(reason !== null).each(SERVERS)('a %s that freezes while a messag
 
 /** Until it has come to a stop; the signal itself returns at once. */
 async function stopped(pid: number): Promise<void> {
-  for (let tries = 0; tries < 100; tries++) {
+  for (let tries = 0; tries < 1000; tries++) {
     const state = /^State:\s+(\S)/m.exec(await readFile(`/proc/${pid}/status`, 'utf8').catch(() => ''))?.[1];
     if (state === undefined || state === 'T') return;
     await new Promise(resolve => setTimeout(resolve, 5));
@@ -188,6 +188,6 @@ async function stopped(pid: number): Promise<void> {
 /** Lets it go on, and waits until it has done what it had been sent: its sessions end, as nobody is there. */
 async function goOnAndWait(goOn: () => void, server: MailServer, user: string): Promise<void> {
   goOn();
-  for (let tries = 0; tries < 200 && (await server.processesOf(user)).length > 0; tries++)
+  for (let tries = 0; tries < 1000 && (await server.processesOf(user)).length > 0; tries++)
     await new Promise(resolve => setTimeout(resolve, 20));
 }

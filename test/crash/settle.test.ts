@@ -238,9 +238,8 @@ describe('a lost answer', () => {
     const db = new Sqlite(set.folder.state);
     db.prepare('update delivery set at = at + 31536000000').run();
     db.close();
-    const started = Date.now();
+    // A run that waited for that time to come would be killed first.
     await set.run(0);
-    expect(Date.now() - started).toBeLessThan(30_000);
     expect(set.differs(messages.slice(0, 1))).toEqual([]);
   });
 });

@@ -90,6 +90,6 @@ export async function realRound(chance: Chance, server: MailServer, moves: boole
 
 /** Until no process serves this user any more: what it had been sent is done by then. */
 async function idle(server: MailServer, user: string): Promise<void> {
-  for (let tries = 0; tries < 200 && (await server.processesOf(user)).length > 0; tries++)
+  for (let tries = 0; tries < 1000 && (await server.processesOf(user)).length > 0; tries++)
     await new Promise(resolve => setTimeout(resolve, 20));
 }
