@@ -8,8 +8,6 @@ import type { Delivery } from './message-in-hand.js';
 import { openStaging, usesStaging } from './staging.js';
 import type { Tally } from './tally.js';
 
-/** One fsynced intent covers this many messages where the server takes them one by one. */
-const SINGLE_BATCH_MESSAGES = 64;
 /** Octets after which a batch is sent even if more messages would fit: what one lost connection puts in doubt. */
 const BATCH_OCTETS = 8 * 1024 * 1024;
 /** A batch is sent this long after its first message at the latest, so that a slow source does not hold mail back. */
@@ -106,9 +104,7 @@ export class Deliveries {
   }
 
   #batchMessages(): number {
-    if (this.#oneByOne) return 1;
-    const { batchMessages } = this.#run.job.destination.features;
-    return batchMessages > 1 ? batchMessages : SINGLE_BATCH_MESSAGES;
+    return this.#oneByOne ? 1 : this.#run.job.destination.features.batchMessages;
   }
 
   #send(key: string): void {

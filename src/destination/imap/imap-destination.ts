@@ -28,6 +28,12 @@ import { PROFILES, type ProfileName, recogniseServer, type ServerProfile } from 
 import { describeSelected, expungeSelected, moveSelected, must, type Selected, select } from './selected.js';
 import { ImapSession } from './session.js';
 
+/**
+ * Messages of one append() where each is a command of its own: few where each costs a round trip, so that all sessions
+ * end at much the same time.
+ */
+const SINGLES: Record<LiteralMode, number> = { plus: 64, minus: 32, synchronising: 16 };
+
 export interface ImapDestinationOptions {
   readonly endpoint: Endpoint;
   readonly credentials: Credentials;
@@ -156,7 +162,7 @@ export class ImapDestination implements Destination {
       multiAppend,
       nonSyncLiterals: literals === 'plus',
       appendLimit: typeof limit === 'number' ? limit : profile.appendLimit,
-      batchMessages: profile.batchMessages,
+      batchMessages: multiAppend ? profile.batchMessages : SINGLES[literals],
       // Two for each session: while one batch is stored the next is on its way.
       lanes: sessions * 2,
       octets: profile.octets,
