@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { readFileSync, realpathSync } from 'node:fs';
 import { join } from 'node:path';
 
 export interface RealMail {
@@ -8,7 +8,8 @@ export interface RealMail {
 
 /** Where collected real mail lies, null where it is not at hand: tests say so in one line and skip. */
 export function corporaFolder(): string | null {
-  return process.env['MAILFERRY_CORPORA'] ?? null;
+  const folder = process.env['MAILFERRY_CORPORA'];
+  return folder === undefined ? null : realpathSync(folder);
 }
 
 /** Files that hold one message each, by the collection's list. */

@@ -156,6 +156,7 @@ export class Pop3Source implements Source {
         } catch (error) {
           if (error !== oversize) throw error;
         }
+        if ((await feed.peek()).done === true) return;
         await this.open(signal);
       }
     } finally {

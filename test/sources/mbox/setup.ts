@@ -104,7 +104,9 @@ export async function readAll(source: Source, refs: readonly Ref[]): Promise<Rea
     for await (const outcome of source.read(refs, never)) {
       if (!outcome.ok) failed.push(outcome.failure);
       else {
-        texts.push(Buffer.concat([...outcome.message.body.chunks()]).toString('latin1'));
+        texts.push(
+          Buffer.concat(Array.from(outcome.message.body.chunks(), chunk => Buffer.from(chunk))).toString('latin1'),
+        );
         hints.push(outcome.message.hints);
         outcome.message.body.dispose();
       }

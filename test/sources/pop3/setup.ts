@@ -79,7 +79,7 @@ function refOf(outcome: ReadOutcome): Ref {
 
 function textOf(outcome: ReadOutcome & { readonly ok: true }): string {
   const { body } = outcome.message;
-  const octets = Buffer.concat([...body.chunks()]).toString('latin1');
+  const octets = Buffer.concat(Array.from(body.chunks(), chunk => Buffer.from(chunk))).toString('latin1');
   body.dispose();
   return octets;
 }
