@@ -3,9 +3,12 @@ import { once } from 'node:events';
 import { connect, createServer } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Dovecot, dovecotUnavailable, startDovecot } from '../servers/real/dovecot.js';
-import { check, expectation } from './check.js';
+import { check, checkInParts, expectation } from './check.js';
 import { startDelayProxy } from './delay-proxy.js';
-import { corpus, edgeMails } from './generator.js';
+import { corpus, edgeMails, giant } from './generator.js';
+import { pageOf, type Row } from './performance-page.js';
+import { SCENARIOS } from './scenarios.js';
+import { deflated, seed, seedGiant } from './seed.js';
 
 describe('the seeded corpus', () => {
   const digest = (seed: number): string => {
@@ -29,21 +32,101 @@ describe('the seeded corpus', () => {
 });
 
 describe('the delay proxy', () => {
-  it('delivers every octet in order, and the end of the stream', async () => {
+  it.each([
+    ['at any bandwidth', undefined],
+    ['over a narrow line', 4e6],
+  ])('delivers every octet of all connections in order, and the end of the stream, %s', async (_, bandwidth) => {
     const echo = createServer({ allowHalfOpen: true }, socket => socket.pipe(socket)).listen(0, '127.0.0.1');
     await once(echo, 'listening');
-    const proxy = await startDelayProxy((echo.address() as { port: number }).port, 3);
-    const sent = Buffer.from(Array.from({ length: 300_000 }, (_, i) => (i * 31) & 0xff));
-    const client = connect(proxy.port, '127.0.0.1');
-    const received: Buffer[] = [];
-    client.on('data', chunk => received.push(chunk));
-    for (let at = 0; at < sent.length; at += 10_007) client.write(sent.subarray(at, at + 10_007));
-    client.end();
-    await once(client, 'end');
-    expect(Buffer.concat(received).equals(sent)).toBe(true);
+    const proxy = await startDelayProxy((echo.address() as { port: number }).port, 3, bandwidth);
+    const throughProxy = async (factor: number): Promise<boolean> => {
+      const sent = Buffer.from(Array.from({ length: 600_000 }, (_, i) => (i * factor) >> 3));
+      const client = connect(proxy.port, '127.0.0.1');
+      const received: Buffer[] = [];
+      client.on('data', chunk => received.push(chunk));
+      for (let at = 0; at < sent.length; at += 10_007) client.write(sent.subarray(at, at + 10_007));
+      client.end();
+      await once(client, 'end');
+      return Buffer.concat(received).equals(sent);
+    };
+    expect(await Promise.all([throughProxy(31), throughProxy(37)])).toEqual([true, true]);
     await proxy.close();
     echo.close();
   });
+});
+
+describe('the page', () => {
+  const row = (more: Partial<Row>): Row => ({
+    scenario: SCENARIOS.pop3.title,
+    roundTrip: 0,
+    name: 'mailferry',
+    kind: 'mailferry',
+    messages: 2000,
+    octets: 67e6,
+    runs: 3,
+    seconds: 3,
+    fastest: 2.5,
+    slowest: 4,
+    cpuSeconds: 1,
+    serverCpuSeconds: 1,
+    peakRssMegabytes: 130,
+    identical: 2000,
+    datesRight: 2000,
+    surplus: 0,
+    ...more,
+  });
+  const page = (rows: readonly Row[]): string =>
+    pageOf({ date: '2026-01-02', machine: 'a machine', versions: 'versions', rows });
+
+  it('says first how mailferry stands to the limit, its peers and the size of a mailbox, by the rows', () => {
+    const text = page([
+      row({ name: 'raw, slow', kind: 'limit', seconds: 9 }),
+      row({ name: 'raw, fast', kind: 'limit', seconds: 1.5 }),
+      row({}),
+      row({ name: 'other (IMAP to IMAP)', kind: 'peer', seconds: 6, identical: 0, datesRight: 0, surplus: 2000 }),
+      row({ scenario: 'scale', messages: 500, identical: 500, datesRight: 500, peakRssMegabytes: 90 }),
+      row({ scenario: 'scale', messages: 20_000, identical: 20_000, datesRight: 20_000, peakRssMegabytes: 140 }),
+    ]);
+    const first = text.slice(text.indexOf('## What the figures say'), text.indexOf('## How it was measured'));
+    expect(first).toContain('- POP3 to IMAP, 0 ms: mailferry takes 3.00 s, the limit 1.50 s (2.00×); peak 130 MB.\n');
+    expect(first).toContain(
+      '- other (IMAP to IMAP), 0 ms: 6.00 s, where mailferry takes 3.00 s from POP3; 0 of 2000 identical, 0 of these with the right date, 2000 changed or too many.\n',
+    );
+    expect(first).toContain('- Peak memory of mailferry: 90 MB with 500 messages, 140 MB with 20,000 messages.\n');
+    expect(first).toContain(
+      '- In all 3 rows of mailferry every message arrived once, with the same octets and the right date.\n',
+    );
+    expect(text).toContain(`## POP3 to IMAP, 0 ms round trip\n${SCENARIOS.pop3.what} 2,000 messages, 67 MB.\n`);
+  });
+
+  it('names a row of mailferry in which something is amiss instead of saying that all is well', () => {
+    const text = page([row({}), row({ roundTrip: 40, identical: 1999, datesRight: 1999, surplus: 1 })]);
+    expect(text).toContain(
+      "- POP3 to IMAP, 40 ms: of mailferry's 2,000 messages, 1999 of 2000 identical, 1999 of these with the right date, 1 changed or too many.\n",
+    );
+    expect(text).not.toContain('every message arrived once');
+  });
+
+  it('gives the round trips a lane spent on a message of a server without extensions', () => {
+    const plain = { scenario: SCENARIOS['plain-server'].title, messages: 200 };
+    const text = page([
+      row({ ...plain, roundTrip: 0, lanes: 2 }),
+      row({ ...plain, roundTrip: 40, lanes: 1, name: 'raw', kind: 'limit', seconds: 16 }),
+      row({ ...plain, roundTrip: 40, lanes: 2, seconds: 6 }),
+    ]);
+    expect(text.match(/^.*round trips a message a lane.*$/gm)).toEqual([
+      '- raw: 2.00 round trips a message a lane, with 1 lane',
+      '- mailferry: 1.50 round trips a message a lane, with 2 lanes',
+    ]);
+  });
+});
+
+it('text is said to compress well, random attachments in base64 by a quarter', async () => {
+  const { text, attachments } = await deflated(100);
+  const all = [...corpus(100)].reduce((sum, mail) => sum + mail.octets.length, 0);
+  expect(text.octets + attachments.octets).toBe(all);
+  expect(text.left / text.octets).toBeLessThan(0.6);
+  expect(attachments.left / attachments.octets).toBeGreaterThan(0.7);
 });
 
 const reason = dovecotUnavailable();
@@ -85,5 +168,29 @@ describe.skipIf(reason !== null)("the benchmark's checker", () => {
       missing: 2,
       surplus: 2,
     });
+  });
+
+  it('finds the corpus dealt out to several mailboxes, with its dates', async () => {
+    const mailboxes = await seed(dovecot, ['first', 'second', 'third'], 31);
+    expect(mailboxes.map(mailbox => mailbox.expected.messages)).toEqual([11, 10, 10]);
+    for (const { user, expected: dealt } of mailboxes)
+      expect(await check(dealt, dovecot.access(user))).toEqual({
+        found: dealt.messages,
+        identical: dealt.messages,
+        missing: 0,
+        surplus: 0,
+        datesRight: dealt.messages,
+      });
+  });
+
+  it('reads a message in parts that is larger than an answer, and sees one octet changed in it', async () => {
+    const size = 20 << 20;
+    const { user, expected: whole } = await seedGiant(dovecot, 'giant', size);
+    expect(whole.octets).toBeGreaterThanOrEqual(size);
+    expect(await checkInParts(whole, dovecot.access(user))).toMatchObject({ found: 1, identical: 1, surplus: 0 });
+    const changed = Buffer.concat([...giant(size).parts()]);
+    changed.write('!', size - 100);
+    await dovecot.seedPop3('changed-giant', [changed]);
+    expect(await checkInParts(whole, dovecot.access('changed-giant'))).toMatchObject({ found: 1, identical: 0 });
   });
 });

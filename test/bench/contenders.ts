@@ -3,16 +3,23 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import ts from 'typescript';
+import { oneOffConfig } from '../../src/config/one-off.js';
+import type { Command } from './measure.js';
 import { peersHere, type Work } from './peers.js';
 
-/** Something that does a piece of work, as a command. */
+/** Something that does pieces of work, as commands that run side by side. */
 export interface Contender {
   readonly name: string;
   /** The raw limit client, what is being built here, or somebody else's program. */
   readonly kind: 'limit' | 'mailferry' | 'peer';
   /** Ways of one round trip in which a program stays idle make it slow: skipped where that is hours. */
-  readonly waitsPerMessage: boolean;
-  prepare(work: Work): Promise<{ readonly command: readonly string[]; readonly env: Readonly<Record<string, string>> }>;
+  readonly waitsPerMessage?: true;
+  /** It only logs in and lists. */
+  readonly storesNothing?: true;
+  /** Sessions it stores mail with at once, where that matters. */
+  readonly lanes?: number;
+  /** All of them; most contenders do one. The directory is the same. */
+  prepare(works: readonly Work[]): Promise<readonly Command[]>;
 }
 
 const CLI = fileURLToPath(new URL('../../bin/mailferry.js', import.meta.url));
@@ -31,17 +38,22 @@ export async function compileRaw(directory: string): Promise<string> {
   return file;
 }
 
-export function limit(raw: string, name: string, options: Readonly<Record<string, unknown>>): Contender {
+/** One process for each piece of work. */
+export function limit(
+  raw: string,
+  name: string,
+  options: Readonly<Record<string, unknown>>,
+  lanes?: number,
+): Contender {
   return {
     name,
     kind: 'limit',
-    waitsPerMessage: false,
-    async prepare({ pop3Port, imapPort, from, to, password }) {
-      return {
+    ...(lanes === undefined ? {} : { lanes }),
+    prepare: async works =>
+      works.map(({ pop3Port, imapPort, from, to, password }) => ({
         command: [process.execPath, raw, JSON.stringify({ pop3Port, imapPort, from, to, password, ...options })],
         env: {},
-      };
-    },
+      })),
   };
 }
 
@@ -50,37 +62,58 @@ export function mailferry(source?: string): Contender {
   return {
     name: 'mailferry',
     kind: 'mailferry',
-    waitsPerMessage: false,
-    async prepare({ pop3Port, imapPort, from, to, password, directory }) {
-      const origin = source ?? `pop3://${from}@127.0.0.1:${pop3Port}`;
-      const target = `imap://${to}@127.0.0.1:${imapPort}`;
-      const state = join(directory, 'state.db');
-      return {
-        command: [
-          process.execPath,
-          CLI,
-          'migrate',
-          '--from',
-          origin,
-          '--to',
-          target,
-          '--folder',
-          'INBOX',
-          '--state',
-          state,
-          '--quiet',
-        ],
-        env: { MAILFERRY_FROM_PASSWORD: password, MAILFERRY_TO_PASSWORD: password },
-      };
+    lanes: defaultLanes(),
+    prepare: async works =>
+      works.map(({ pop3Port, imapPort, from, to, password, directory }) => {
+        const origin = source ?? `pop3://${from}@127.0.0.1:${pop3Port}`;
+        const target = `imap://${to}@127.0.0.1:${imapPort}`;
+        const oneOff = ['--from', origin, '--to', target, '--folder', 'INBOX', '--state', join(directory, 'state.db')];
+        return {
+          command: [process.execPath, CLI, 'migrate', ...oneOff, '--quiet'],
+          env: { MAILFERRY_FROM_PASSWORD: password, MAILFERRY_TO_PASSWORD: password },
+        };
+      }),
+  };
+}
+
+/** Sessions a migration of one account appends with, where the configuration says nothing: one connection is for control. */
+function defaultLanes(): number {
+  const nobody = { from: 'pop3://nobody@127.0.0.1', to: 'imap://nobody@127.0.0.1', state: 'state.db' };
+  return oneOffConfig(nobody, {}).limits.connectionsPerAccount - 1;
+}
+
+/** One run with a configuration file, an account for each piece of work; `settings` are more keys of the file. */
+export function mailferryFromFile(name: string, settings: Settings = {}): Contender {
+  return {
+    name,
+    kind: 'mailferry',
+    async prepare(works) {
+      const [{ directory } = { directory: '.' }] = works;
+      const plain = { host: '127.0.0.1', security: 'plain' };
+      const accounts = works.map(({ pop3Port, imapPort, from, to, password }) => ({
+        name: from,
+        from: { pop3: { ...plain, port: pop3Port, user: from, password } },
+        to: { imap: { ...plain, ...settings.imap, port: imapPort, user: to, password } },
+        folder: 'INBOX',
+      }));
+      const file = join(directory, 'mailferry.yaml');
+      // JSON is YAML.
+      await writeFile(file, JSON.stringify({ limits: settings.limits ?? {}, accounts }), { mode: 0o600 });
+      return [{ command: [process.execPath, CLI, 'migrate', '--config', file, '--quiet'], env: {} }];
     },
   };
+}
+
+interface Settings {
+  readonly limits?: Readonly<Record<string, number>>;
+  readonly imap?: Readonly<Record<string, boolean>>;
 }
 
 export function peers(): Contender[] {
   return peersHere().map(peer => ({
     name: `${peer.name} (${peer.reads} to IMAP)`,
     kind: 'peer',
-    waitsPerMessage: !['interimap', 'mbsync'].includes(peer.name),
-    prepare: work => peer.prepare(work),
+    ...(['interimap', 'mbsync'].includes(peer.name) ? {} : { waitsPerMessage: true }),
+    prepare: works => Promise.all(works.map(work => peer.prepare(work))),
   }));
 }

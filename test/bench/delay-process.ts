@@ -4,8 +4,8 @@ import { fileURLToPath } from 'node:url';
 import { type DelayProxy, startDelayProxy } from './delay-proxy.js';
 
 /** As startDelayProxy(), in a process of its own, so that measuring and delaying do not share one thread. */
-export async function forkDelayProxy(target: number, oneWay: number): Promise<DelayProxy> {
-  const child = fork(fileURLToPath(import.meta.url), [String(target), String(oneWay)]);
+export async function forkDelayProxy(target: number, oneWay: number, octetsPerSecond?: number): Promise<DelayProxy> {
+  const child = fork(fileURLToPath(import.meta.url), [target, oneWay, octetsPerSecond ?? Infinity].map(String));
   const [port] = (await once(child, 'message')) as [number];
   return {
     port,
@@ -18,8 +18,8 @@ export async function forkDelayProxy(target: number, oneWay: number): Promise<De
 }
 
 if (process.send !== undefined && process.argv[1] === fileURLToPath(import.meta.url)) {
-  const [target, oneWay] = process.argv.slice(2).map(Number);
+  const [target, oneWay, octetsPerSecond] = process.argv.slice(2).map(Number);
   process.once('disconnect', () => process.exit(0));
-  const { port } = await startDelayProxy(target ?? 0, oneWay ?? 0);
+  const { port } = await startDelayProxy(target ?? 0, oneWay ?? 0, octetsPerSecond);
   process.send(port);
 }

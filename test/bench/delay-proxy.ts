@@ -6,16 +6,34 @@ export interface DelayProxy {
   close(): Promise<void>;
 }
 
-/** Octets held per direction before the sender is made to wait. */
+/** Octets held per connection and direction before the sender is made to wait: on a wide wire, and on a narrow one. */
 const IN_FLIGHT = 64e6;
+const QUEUE = 256 * 1024;
+
+/** One direction of the wire, shared by all connections. */
+interface Way {
+  readonly delay: number;
+  /** Octets a millisecond. */
+  readonly rate: number;
+  /** When the last octet that was taken has left (performance.now()). */
+  free: number;
+}
 
 /**
- * A wire of a given length on loopback: every octet arrives `oneWay` milliseconds after it was sent, in order, at any
- * bandwidth. A connection reaches the target three ways after it was opened, as with a TCP handshake. TCP ends here, so
- * congestion control does not see the delay: bulk transfers look a little better than across a real sea.
+ * A wire of a given length on loopback: every octet arrives `oneWay` milliseconds after it was sent, in order. All
+ * connections share its bandwidth, each direction for itself. A connection reaches the target three ways after it was
+ * opened, as with a TCP handshake. TCP ends here, so congestion control does not see the delay: bulk transfers look a
+ * little better than across a real sea.
+ * @param octetsPerSecond each way; unbounded unless given
  */
-export async function startDelayProxy(target: number, oneWay: number): Promise<DelayProxy> {
+export async function startDelayProxy(
+  target: number,
+  oneWay: number,
+  octetsPerSecond = Number.POSITIVE_INFINITY,
+): Promise<DelayProxy> {
   const open = new Set<Socket>();
+  const way = (): Way => ({ delay: oneWay, rate: octetsPerSecond / 1000, free: 0 });
+  const [there, back] = [way(), way()];
   const server = createServer({ allowHalfOpen: true, pauseOnConnect: true, noDelay: true }, near => {
     open.add(near);
     near.on('error', () => near.destroy());
@@ -26,8 +44,8 @@ export async function startDelayProxy(target: number, oneWay: number): Promise<D
       far.once('close', () => open.delete(far));
       far.on('error', () => near.destroy());
       far.once('connect', () => {
-        delay(near, far, oneWay);
-        delay(far, near, oneWay);
+        carry(near, far, there);
+        carry(far, near, back);
         near.resume();
       });
     }, 3 * oneWay);
@@ -44,7 +62,8 @@ export async function startDelayProxy(target: number, oneWay: number): Promise<D
 }
 
 /** Carries what `from` receives to `to`; null in the queue is the end of the stream. */
-function delay(from: Socket, to: Socket, oneWay: number): void {
+function carry(from: Socket, to: Socket, way: Way): void {
+  const most = Number.isFinite(way.rate) ? QUEUE : IN_FLIGHT;
   const queue: { due: number; chunk: Buffer | null }[] = [];
   let held = 0;
   let first = 0;
@@ -76,18 +95,21 @@ function delay(from: Socket, to: Socket, oneWay: number): void {
     if (next !== undefined) schedule(next.due - performance.now());
   };
   const goOn = (): void => {
-    if (from.isPaused() && held + to.writableLength < IN_FLIGHT) from.resume();
+    if (from.isPaused() && held + to.writableLength < most) from.resume();
   };
   const enqueue = (chunk: Buffer | null): void => {
-    queue.push({ due: performance.now() + oneWay, chunk });
-    schedule(oneWay);
+    const now = performance.now();
+    way.free = Math.max(now, way.free) + (chunk?.length ?? 0) / way.rate;
+    const due = way.free + way.delay;
+    queue.push({ due, chunk });
+    schedule(due - now);
   };
   from.on('data', chunk => {
     held += chunk.length;
     enqueue(chunk);
-    if (held + to.writableLength >= IN_FLIGHT) from.pause();
+    if (held + to.writableLength >= most) from.pause();
   });
   to.on('drain', goOn);
   from.once('end', () => enqueue(null));
-  from.once('error', () => setTimeout(() => to.destroy(), oneWay));
+  from.once('error', () => setTimeout(() => to.destroy(), way.delay));
 }

@@ -150,6 +150,33 @@ export function* corpus(count: number, seed = 1): Generator<GeneratedMail> {
   }
 }
 
+/** One message of at least `size` octets, nearly all of them an attachment, in parts: memory holds one of them. */
+export function giant(size: number): { readonly deliveredAt: number; parts(): Generator<Buffer> } {
+  const head = [
+    `Received: from mail.example by post.example; ${dateTime(START, '+0000')}`,
+    'From: Ines Falk <ines.falk@post.example>',
+    'Subject: all of it',
+    `Date: ${dateTime(START, '+0000')}`,
+    'Message-ID: <giant@post.example>',
+    'MIME-Version: 1.0',
+    'Content-Type: application/octet-stream',
+    'Content-Transfer-Encoding: base64',
+  ];
+  return {
+    deliveredAt: START,
+    *parts() {
+      const random = randomFrom(1);
+      const block = randomBlock(random);
+      yield Buffer.from(`${head.join('\r\n')}\r\n\r\n`, 'latin1');
+      for (let made = 0; made < size; ) {
+        const part = Buffer.from(attachment(random, block, Math.min(1 << 20, size - made)), 'latin1');
+        made += part.length;
+        yield part;
+      }
+    },
+  };
+}
+
 /** Three in two thousand, from 1 to 25 MB on an even logarithmic scale, spread over the mailbox. */
 function attachmentSizes(count: number): Map<number, number> {
   const sizes = new Map<number, number>();

@@ -3,14 +3,22 @@ import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
 import { descendants } from '../servers/real/mail-server.js';
 
-/** One command, run once. */
+/** A command line, made ready. */
+export interface Command {
+  readonly command: readonly string[];
+  readonly env: Readonly<Record<string, string>>;
+}
+
+/** What was run once: a command, or several side by side. */
 export interface Measured {
+  /** 0: all of them ended so. */
   readonly exitCode: number;
-  /** From the start of the process to its end. */
+  /** From the start to the end of the last. */
   readonly wallSeconds: number;
   readonly cpuSeconds: number;
   /** CPU time the server's processes used meanwhile. */
   readonly serverCpuSeconds: number;
+  /** Of several processes the sum of their peaks. */
   readonly peakRssMegabytes: number;
   readonly stdout: string;
   readonly stderr: string;
@@ -20,17 +28,34 @@ const TICKS_PER_SECOND = 100; // USER_HZ, the same on every Linux
 const SAMPLE_EVERY = 20;
 const OUTPUT_KEPT = 100_000;
 
-/**
- * Runs a command and watches it in /proc: the kernel keeps the peak of its memory, so that no sample can miss it by more
- * than the last 20 ms.
- */
+/** Runs commands at the same time. */
 export async function measure(
-  command: readonly string[],
-  env: Readonly<Record<string, string>>,
+  commands: readonly Command[],
   servers: readonly number[],
   timeout: number,
 ): Promise<Measured> {
   const serverBefore = await cpuOfServers(servers);
+  const all = await Promise.all(commands.map(command => watch(command, timeout)));
+  const serverCpuSeconds = (await cpuOfServers(servers)) - serverBefore;
+  const sum = (of: (one: Watched) => number): number => all.reduce((total, one) => total + of(one), 0);
+  return {
+    exitCode: all.find(one => one.exitCode !== 0)?.exitCode ?? 0,
+    wallSeconds: Math.max(...all.map(one => one.wallSeconds)),
+    cpuSeconds: sum(one => one.cpuSeconds),
+    serverCpuSeconds,
+    peakRssMegabytes: sum(one => one.peakRssMegabytes),
+    stdout: all.map(one => one.stdout).join(''),
+    stderr: all.map(one => one.stderr).join(''),
+  };
+}
+
+type Watched = Omit<Measured, 'serverCpuSeconds'>;
+
+/**
+ * Runs a command and watches it in /proc: the kernel keeps the peak of its memory, so that no sample can miss it by more
+ * than the last 20 ms.
+ */
+async function watch({ command, env }: Command, timeout: number): Promise<Watched> {
   const started = performance.now();
   const [program = '', ...args] = command;
   const child = spawn(program, args, { env: { ...process.env, ...env }, stdio: ['ignore', 'pipe', 'pipe'] });
@@ -54,15 +79,7 @@ export async function measure(
   const wallSeconds = (performance.now() - started) / 1000;
   clearInterval(sampling);
   clearTimeout(tooLong);
-  const serverCpuSeconds = (await cpuOfServers(servers)) - serverBefore;
-  return {
-    ...output,
-    exitCode: code ?? -1,
-    wallSeconds,
-    cpuSeconds: cpu,
-    serverCpuSeconds,
-    peakRssMegabytes: peak / 1024,
-  };
+  return { ...output, exitCode: code ?? -1, wallSeconds, cpuSeconds: cpu, peakRssMegabytes: peak / 1024 };
 }
 
 /** Seconds of user and system time; withChildren adds those of children it has waited for. */
