@@ -166,7 +166,8 @@ function figures(result: Result): string {
         );
   }
   const [plain, packed] = of('slow-link').filter(row => row.kind === 'mailferry');
-  if (plain !== undefined && packed !== undefined)
+  // A speed at which something was changed is none.
+  if (plain !== undefined && packed !== undefined && isIntact(plain) && isIntact(packed))
     lines.push(
       `Compression over 10 Mbit/s: ${seconds(packed)} with it, ${seconds(plain)} without, ${(packed.seconds / plain.seconds).toFixed(2)}× the time.`,
     );
