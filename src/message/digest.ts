@@ -5,6 +5,7 @@ import { type HeaderField, splitFields } from './header.js';
 /** Octets of a header section kept for parsing. What lies beyond is digested and checked, never parsed. */
 const HEADER_KEPT = 256 * 1024;
 
+const DIGEST_OCTETS = 32;
 const LF = 10;
 const CR = 13;
 const COLON = 58;
@@ -40,8 +41,12 @@ export class MessageDigester {
 
   /** Call once, after the last chunk. */
   finish(): MessageDigest {
-    const canonicalHeader = this.#canonical().digest();
-    return { header: this.#header.digest(), canonicalHeader, body: this.#body.digest(), size: this.#size };
+    // One allocation for three digests: thousands of them are kept at a time.
+    const octets = Buffer.allocUnsafe(3 * DIGEST_OCTETS);
+    const header = digestInto(octets.subarray(0, DIGEST_OCTETS), this.#header);
+    const canonicalHeader = digestInto(octets.subarray(DIGEST_OCTETS, 2 * DIGEST_OCTETS), this.#canonical());
+    const body = digestInto(octets.subarray(2 * DIGEST_OCTETS), this.#body);
+    return { header, canonicalHeader, body, size: this.#size };
   }
 
   /** The header fields, once finish() was called; those that begin in the first 256 KiB of the header section. */
@@ -96,6 +101,11 @@ export class MessageDigester {
     this.#octetsSeen = seen;
     return chunk.length;
   }
+}
+
+function digestInto(octets: Buffer, hash: Hash): Buffer {
+  octets.write(hash.digest('binary'), 'latin1');
+  return octets;
 }
 
 interface LineState {

@@ -61,6 +61,8 @@ export class Carrying {
   #resized: ReadonlySet<string> = new Set();
   #carried = 0;
   #ended = 0;
+  // Made once: one made for each message would keep all of that message's header for as long as it is under way.
+  readonly #onEnd = (message: MessageInHand, ends: readonly DeliveryEnd[]): void => this.#end(message, ends);
 
   constructor(run: AccountRun, tally: Tally) {
     this.#run = run;
@@ -165,9 +167,10 @@ export class Carrying {
     }
     const unsettled = new Set(account.unsettled().map(record => keyOf(record.message)));
 
-    const suspects = [...this.#left].filter(([key]) => this.#broken.has(key) && !unsettled.has(key));
-    const oneByOne = suspects.length > 0;
-    const chosen = oneByOne ? suspects : [...this.#left].filter(([key]) => !unsettled.has(key));
+    const sendable = (key: string) => !unsettled.has(key);
+    const oneByOne = [...this.#broken.keys()].some(key => this.#left.has(key) && sendable(key));
+    const chosen: Ref[] = [];
+    for (const [key, ref] of this.#left) if (sendable(key) && (!oneByOne || this.#broken.has(key))) chosen.push(ref);
     emit({ type: 'phase', account: job.name, phase: 'copying' });
     let deliveries: Deliveries | null = null;
     let names: FolderNames;
@@ -188,7 +191,7 @@ export class Carrying {
         else this.#fail(outcome.ref, outcome.failure);
       }
     } catch (thrown) {
-      this.#blame(asFerryError(thrown), chosen[answered]?.[1]);
+      this.#blame(asFerryError(thrown), chosen[answered]);
       // What was read whole is still sent, and what is on the wire gets its outcome recorded; then the cause is told.
       if (stop.graceful.aborted || deliveries?.trouble != null) deliveries?.drop();
       await deliveries?.drain();
@@ -235,9 +238,9 @@ export class Carrying {
   }
 
   /** Refs for the source to read ahead, until the limit of the run or trouble at the other end. */
-  *#refs(chosen: readonly (readonly [string, Ref])[], stopped: () => boolean): Iterable<Ref> {
+  *#refs(chosen: readonly Ref[], stopped: () => boolean): Iterable<Ref> {
     let asked = this.#carried;
-    for (const [, ref] of chosen) {
+    for (const ref of chosen) {
       if (stopped()) return;
       if (this.#run.job.filter.limit !== null && asked >= this.#run.job.filter.limit) return;
       asked += 1;
@@ -271,7 +274,7 @@ export class Carrying {
       this.#carried += 1;
       this.#tally.sentAsIs(ref, decision.sentAsIs);
       const counts = { open: open.length, deliveries: done.size + open.length };
-      const inHand = new MessageInHand({ ref, facts, body }, counts, (m, ends) => this.#end(m, ends));
+      const inHand = new MessageInHand({ ref, facts, body }, counts, this.#onEnd);
       handedOver = true;
       for (const { folder, path } of open)
         await deliveries.add({ message: inHand, folder, path, flags: decision.flags });

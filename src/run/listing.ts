@@ -126,7 +126,7 @@ export async function listWork(run: AccountLook, tally: Tally): Promise<Work> {
       }
       refs.push(ref);
       octets += ref.size ?? 0;
-      unitOpen.add(keyOf(ref));
+      if (!job.source.features.idsWithoutReading) unitOpen.add(keyOf(ref));
     }
     if (page.checkpoint !== undefined) {
       // With another filter, or once it can be read, there is more in this file than was listed now.

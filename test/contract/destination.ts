@@ -5,8 +5,11 @@
  *
  * `open` gives a fresh, unopened destination each time; `read` looks into a mailbox by its wire name with other means.
  */
+import { randomBytes } from 'node:crypto';
+import { tmpdir } from 'node:os';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { bodyOf } from '../../src/body/body-store.js';
+import { BodyStore, bodyOf } from '../../src/body/body-store.js';
+import { ByteBudget } from '../../src/body/byte-budget.js';
 import type {
   AppendItem,
   DescribeRequest,
@@ -221,6 +224,24 @@ export function destinationContract(
       const { trouble } = await destination.append(mailbox, [{ ...item(''), body: bodyOf(big) }], signal);
       expect(trouble).toBeNull();
       expect((await all(destination, mailbox, everything)).map(({ digest }) => digest)).toEqual([digestOf(big)]);
+    });
+
+    it('keeps a message whole that waits in a file', async () => {
+      const octets = Buffer.from(
+        `${header}${randomBytes(3 << 20)
+          .toString('base64')
+          .replace(/.{76}/g, '$&\r\n')}\r\n`,
+      );
+      const bodies = new BodyStore({ budget: new ByteBudget(octets.length), directory: tmpdir(), spoolAbove: 100_000 });
+      const builder = await bodies.admit(octets.length, signal);
+      builder.write(octets);
+      const body = builder.finish();
+      const mailbox = await fresh();
+      const { trouble } = await destination.append(mailbox, [{ body, flags: [], internalDate: null }], signal);
+      body.dispose();
+      expect(trouble).toBeNull();
+      const [stored] = await under.read(mailbox.wireName);
+      expect(stored?.equals(octets)).toBe(true);
     });
 
     it('lets one refused message of a batch stand alone', async () => {

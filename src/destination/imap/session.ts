@@ -254,14 +254,16 @@ export class ImapSession {
 
   /** False: the command is over, nothing more of it may be sent. */
   async #sendLiteral(command: Command, part: LiteralPart): Promise<boolean> {
-    const { writeSocket } = this.#streams;
+    const { writeSocket, socket } = this.#streams;
+    // A compressor says that it took a chunk before it has read it, and the body would write the next one over it.
+    const taken = Object.is(writeSocket, socket) ? (chunk: Buffer) => chunk : (chunk: Buffer) => Buffer.from(chunk);
     if (part.synchronising && !(await this.#continuation(command))) return false;
     let left = part.body.length;
     if (left === 0) command.literalsHandedOver++;
     for (const chunk of pieces(part.body.chunks())) {
       left -= chunk.length;
       if (left === 0) command.literalsHandedOver++;
-      writeSocket.write(chunk);
+      writeSocket.write(taken(chunk));
       if (writeSocket.writableLength > SOCKET_BACKLOG) {
         writeSocket.uncork();
         while (writeSocket.writableNeedDrain && this.#error === null) await this.#waitForWake();

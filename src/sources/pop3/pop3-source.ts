@@ -48,6 +48,33 @@ interface Locator {
   readonly number: number;
 }
 
+/** What can be derived is: a maildrop may hold a million of these. */
+class MaildropRef implements Ref {
+  readonly id: string;
+  readonly occurrence: number;
+  readonly size: number | null;
+  readonly #number: number;
+  readonly #session: string;
+  readonly #label: string | null;
+
+  constructor({ number, id, occurrence, size }: Entry, session: string, label: string | null) {
+    this.id = id;
+    this.occurrence = occurrence;
+    this.size = size;
+    this.#number = number;
+    this.#session = session;
+    this.#label = label;
+  }
+
+  get label(): string {
+    return this.#label ?? `UIDL ${printable(this.id, 100)}`;
+  }
+
+  get locator(): Locator {
+    return { session: this.#session, number: this.#number };
+  }
+}
+
 /**
  * A POP3 maildrop. Identity is the unique-id. Where the server has no UIDL, list() reads every message once and takes the
  * SHA-256 of its octets for the identity, which costs the whole transfer a second time; removing is refused then.
@@ -382,12 +409,8 @@ export class Pop3Source implements Source {
     return ref => current(ref) ?? byId.get(ref.id)?.[ref.occurrence - 1] ?? null;
   }
 
-  #ref(
-    { number, id, occurrence, size }: Entry,
-    label = this.#hasUidl ? `UIDL ${printable(id, 100)}` : `message ${number}`,
-  ): Ref {
-    const locator: Locator = { session: this.#sessionId, number };
-    return { id, occurrence, size, label, locator };
+  #ref(entry: Entry, label?: string): Ref {
+    return new MaildropRef(entry, this.#sessionId, label ?? (this.#hasUidl ? null : `message ${entry.number}`));
   }
 
   #work<Item, Result>(
