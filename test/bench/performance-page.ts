@@ -290,5 +290,5 @@ function plot(rows: readonly Row[]): string {
   });
   const axes = `<path d="M${left} 10V${height - bottom}H${width - 20}" fill="none" stroke="#888"/>`;
   const labels = `<text x="${width - 20}" y="${height - 12}" text-anchor="end">${mostMessages} messages</text><text x="4" y="${y(mostSeconds) + 4}">${mostSeconds.toFixed(1)} s</text>`;
-  return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" font-family="sans-serif" font-size="12"><rect width="100%" height="100%" fill="#fff"/>${axes}${series.join('')}${labels}</svg>\n`;
+  return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" font-family="sans-serif" font-size="12"><title>Seconds over messages</title><rect width="100%" height="100%" fill="#fff"/>${axes}${series.join('')}${labels}</svg>\n`;
 }
