@@ -36,6 +36,9 @@ export interface Endpoint {
   readonly allowPlaintext?: boolean;
 }
 
+/** What to do about a server that accepts a connection and says nothing. */
+export const SILENT_PORT = 'Check the port; a port for TLS is silent unless security: tls is set.';
+
 /** "host:port" for people; an IPv6 address in brackets. */
 export function where({ host, port }: Pick<Endpoint, 'host' | 'port'>): string {
   return host.includes(':') && !host.startsWith('[') ? `[${host}]:${port}` : `${host}:${port}`;

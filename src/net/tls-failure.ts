@@ -26,12 +26,27 @@ const REASONS = new Map<string, string>([
   ['ERR_SSL_UNSUPPORTED_PROTOCOL', 'it speaks only TLS versions older than tls.minVersion allows'],
   ['ERR_SSL_TLSV1_ALERT_PROTOCOL_VERSION', 'it speaks no TLS version that tls.minVersion allows'],
   ['ERR_SSL_VERSION_TOO_LOW', 'it speaks only TLS versions older than tls.minVersion allows'],
-  ['ERR_SSL_WRONG_VERSION_NUMBER', 'it does not answer with TLS on this port; is security: starttls meant?'],
-  ['ERR_SSL_PACKET_LENGTH_TOO_LONG', 'it does not answer with TLS on this port; is security: starttls meant?'],
+  ['ERR_SSL_WRONG_VERSION_NUMBER', 'it does not answer with TLS on this port'],
+  ['ERR_SSL_PACKET_LENGTH_TOO_LONG', 'it does not answer with TLS on this port'],
   ['ERR_SSL_SSLV3_ALERT_HANDSHAKE_FAILURE', 'it found no cipher in common, or asks for a client certificate'],
   ['ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED', 'it asks for a client certificate'],
   ['ERR_SSL_DH_KEY_TOO_SMALL', 'its key exchange is too weak'],
   ['ERR_SSL_NO_PROTOCOLS_AVAILABLE', 'no TLS version is left to offer'],
+]);
+
+const PORT = 'Name the port for TLS (POP3 995, IMAP 993), or use security: starttls (pop3:// or imap://) on this one.';
+const VERSION = 'Have the server updated, or lower tls.minVersion.';
+const CLIENT_CERTIFICATE = 'Give tls.certificate and tls.key if the server asks for them.';
+
+/** What to do, where it is not about the certificate of the server. */
+const HINTS = new Map<string, string>([
+  ['ERR_SSL_WRONG_VERSION_NUMBER', PORT],
+  ['ERR_SSL_PACKET_LENGTH_TOO_LONG', PORT],
+  ['ERR_SSL_UNSUPPORTED_PROTOCOL', VERSION],
+  ['ERR_SSL_TLSV1_ALERT_PROTOCOL_VERSION', VERSION],
+  ['ERR_SSL_VERSION_TOO_LOW', VERSION],
+  ['ERR_SSL_SSLV3_ALERT_HANDSHAKE_FAILURE', CLIENT_CERTIFICATE],
+  ['ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED', CLIENT_CERTIFICATE],
 ]);
 
 interface NodeTlsError extends Error {
@@ -55,7 +70,9 @@ export function tlsFailure(error: NodeTlsError, endpoint: Endpoint): FerryError 
     );
   }
   const reason = REASONS.get(code) ?? printable(error.message, 200);
-  return new FerryError('TLS_FAILED', `${where(endpoint)}: ${reason}`, options);
+  const hint = HINTS.get(code);
+  const text = `${where(endpoint)}: ${reason}`;
+  return new FerryError('TLS_FAILED', text, hint === undefined ? options : { ...options, hint });
 }
 
 const MAX_NAMES = 5;

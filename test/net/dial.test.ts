@@ -138,7 +138,8 @@ describe('implicit TLS', () => {
     await using server = await listenPlain(greet);
     const error = await refusal(tls(server.port));
     expect(error.code).toBe('TLS_FAILED');
-    expect(error.message).toMatch(/starttls/);
+    expect(error.message).toMatch(/does not answer with TLS on this port/);
+    expect(error.hint).toMatch(/^Name the port for TLS \(POP3 995, IMAP 993\).*starttls/);
   });
 
   test('a server that hangs in the handshake costs one connect budget', async () => {

@@ -176,7 +176,7 @@ describe('POP3', () => {
         if (status !== null) {
           words(status);
           isTemporary(status);
-          loginRefusal(status, 'alice', {});
+          loginRefusal(status, 'here', 'alice', {});
           greetingRefusal(status, 'here', {});
         }
         const lines: string[] = [];

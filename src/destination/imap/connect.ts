@@ -6,7 +6,8 @@ import type { Credentials } from '../../auth/credentials.js';
 import { FerryError, printable } from '../../errors.js';
 import { abortReason, duration } from '../../net/deadline.js';
 import { dial } from '../../net/dial.js';
-import { type Endpoint, where } from '../../net/endpoint.js';
+import { type Endpoint, SILENT_PORT, where } from '../../net/endpoint.js';
+import { otherProtocol } from '../../net/other-protocol.js';
 import { beginTls, describeSecurity, refuseUnread } from '../../net/tls.js';
 import { tlsFailure } from '../../net/tls-failure.js';
 import { onAbort } from './on-abort.js';
@@ -104,6 +105,12 @@ async function attempt(options: ConnectOptions, secret: Secret, signal: AbortSig
     options.log(`the server says: ${printable(alert.message)}`);
   });
   const unwatch = onAbort(signal, () => client.close());
+  // imapflow waits on where the greeting is no IMAP.
+  const greeted: { wrong: FerryError | null } = { wrong: null };
+  onFirstLine(opened, line => {
+    greeted.wrong = otherProtocol(line, 'IMAP', endpoint);
+    if (greeted.wrong !== null) client.close();
+  });
   try {
     await bounded(
       { what: 'login', octets: LOGIN_OCTETS },
@@ -122,10 +129,26 @@ async function attempt(options: ConnectOptions, secret: Secret, signal: AbortSig
     client.close();
     opened.destroy();
     if (signal.aborted) throw abortReason(signal);
+    if (greeted.wrong !== null) throw greeted.wrong;
     throw connectFailure(error, client, endpoint, secret);
   } finally {
     unwatch();
   }
+}
+
+const FIRST_LINE_OCTETS = 512;
+
+/** Tells the first line a server sends, or its beginning. Does not read by itself: whoever reads the socket hears all of it. */
+function onFirstLine(socket: Socket, tell: (line: string) => void): void {
+  let seen = '';
+  const look = (chunk: Buffer) => {
+    seen += chunk.toString('latin1', 0, FIRST_LINE_OCTETS);
+    const end = seen.indexOf('\n');
+    if (end === -1 && seen.length < FIRST_LINE_OCTETS) return;
+    socket.removeListener('data', look);
+    tell(end === -1 ? seen : seen.slice(0, end));
+  };
+  socket.on('data', look);
 }
 
 /** PLAIN is the mechanism that carries an authorization identity (RFC 4616). */
@@ -228,7 +251,10 @@ function connectFailure(thrown: unknown, client: ImapFlow, endpoint: Endpoint, s
   if (error.tlsFailed) return startTlsFailure(error, endpoint);
   if (error.code === 'CONNECT_TIMEOUT' || error.code === 'GREETING_TIMEOUT' || error.code === 'UPGRADE_TIMEOUT') {
     const limit = duration(endpoint.timeouts.connect);
-    return new FerryError('CONNECT_TIMEOUT', `${place} connected but sent no greeting within ${limit}`, side);
+    return new FerryError('CONNECT_TIMEOUT', `${place} connected but sent no greeting within ${limit}`, {
+      ...side,
+      ...(endpoint.security === 'tls' ? {} : { hint: SILENT_PORT }),
+    });
   }
   if (error.code === 'ETHROTTLE') {
     return new FerryError('THROTTLED', `${place}: the server asks for a pause`, { ...side, ...retryAfterOf(error) });

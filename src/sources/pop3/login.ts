@@ -3,7 +3,7 @@ import { acknowledgeRefusal, assertOneLine, oauthBearer, plain, refusalReason, x
 import { FerryError } from '../../errors.js';
 import { duration, within } from '../../net/deadline.js';
 import { dial } from '../../net/dial.js';
-import { bareHost, type Endpoint, errorSide, where } from '../../net/endpoint.js';
+import { bareHost, type Endpoint, errorSide, SILENT_PORT, where } from '../../net/endpoint.js';
 import { Pop3Session } from './pop3-session.js';
 import { greetingRefusal, loginRefusal, type StatusLine } from './status-line.js';
 
@@ -67,7 +67,7 @@ async function awaitGreeting(session: Pop3Session, endpoint: Endpoint, signal: A
   const late = () =>
     new FerryError('CONNECT_TIMEOUT', `${where(endpoint)} connected but said nothing within ${duration(limit)}`, {
       ...errorSide(endpoint),
-      hint: 'Check the port; a port for TLS is silent unless security: tls is set.',
+      hint: SILENT_PORT,
     });
   const line = await within(limit, signal, late, inner => session.under(inner, () => session.greeting()));
   if (line.kind !== 'ok') throw greetingRefusal(line, where(endpoint), errorSide(endpoint));
@@ -87,6 +87,7 @@ async function withPassword(
   const refused = (line: StatusLine) =>
     loginRefusal(
       { ...line, text: password === '' ? line.text : line.text.replaceAll(password, '***') },
+      where(endpoint),
       user,
       errorSide(endpoint),
     );
@@ -133,7 +134,7 @@ async function withToken(
     line = await session.ask(acknowledgeRefusal(mechanism), `AUTH ${mechanism}`, true);
   }
   const text = reason === null ? line.text : `${line.text} (${reason})`;
-  throw loginRefusal({ ...line, text }, user, {
+  throw loginRefusal({ ...line, text }, where(endpoint), user, {
     ...errorSide(endpoint),
     hint: 'Log in again with mailferry auth login.',
   });

@@ -3,6 +3,7 @@ import Pop3Command from 'node-pop3';
 import { asFerryError, type ErrorCode, FerryError, type FerryErrorOptions, printable } from '../../errors.js';
 import { abortReason } from '../../net/deadline.js';
 import { type Endpoint, errorSide, where } from '../../net/endpoint.js';
+import { otherProtocol } from '../../net/other-protocol.js';
 import { describeSecurity, refuseUnread, startTls } from '../../net/tls.js';
 import { BodyLines } from './body-lines.js';
 import { Capabilities } from './capabilities.js';
@@ -83,7 +84,7 @@ export class Pop3Session extends Pop3Command {
 
   /** Awaits the greeting. Call once, first. */
   greeting(): Promise<StatusLine> {
-    return this.#reply('greeting', exchange => this.#expect(exchange));
+    return this.#reply(GREETING, exchange => this.#expect(exchange));
   }
 
   /** Sends one command with a one-line reply. `name` is what errors show, so that no secret does. */
@@ -309,6 +310,9 @@ export class Pop3Session extends Pop3Command {
     if (exchange === undefined) throw this.violation('an answer nobody asked for');
     const line = parseStatusLine(octets);
     if (line === null) {
+      const other =
+        exchange.name === GREETING ? otherProtocol(octets.toString('latin1'), 'POP3', this.#endpoint) : null;
+      if (other !== null) throw other;
       const said = printable(octets.toString('latin1'), 80);
       throw this.violation(`${exchange.name}: "${said}" is no POP3 answer${octets[0] === 0x15 ? TLS_ALERT : ''}`);
     }
@@ -380,4 +384,5 @@ export class CommandRefused extends Error {
   }
 }
 
+const GREETING = 'greeting';
 const TLS_ALERT = ', but looks like TLS; is security: tls meant?';

@@ -41,9 +41,12 @@ function codeOf(line: StatusLine): ErrorCode | null {
 const LOCKED = /\b(maildrop|mailbox)\b.{0,40}\b(locked|in use|busy)\b/i;
 
 /** What a refused login means. */
-export function loginRefusal(line: StatusLine, who: string, options: FerryErrorOptions): FerryError {
+export function loginRefusal(line: StatusLine, place: string, who: string, options: FerryErrorOptions): FerryError {
   const code = codeOf(line) ?? (LOCKED.test(line.text) ? 'MAILBOX_IN_USE' : 'LOGIN_REFUSED');
-  return new FerryError(code, `login of ${printable(who, 100)} refused`, { ...options, serverText: words(line) });
+  return new FerryError(code, `${place} refused the login of ${printable(who, 100)}`, {
+    ...options,
+    serverText: words(line),
+  });
 }
 
 /** What a greeting of -ERR means: no service for now, unless the server says otherwise. */

@@ -2,6 +2,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import type { Credentials } from '../../../src/auth/credentials.js';
 import { FerryError } from '../../../src/errors.js';
 import type { Endpoint } from '../../../src/net/endpoint.js';
+import { listenTls } from '../../net/servers.js';
 import { type FakeImapOptions, GOOD, type ScriptStep, startImap, startScript } from '../../servers/imap-fake.js';
 import { authority, certificate } from '../../servers/tls.js';
 import { destinationAt, signal } from './open.js';
@@ -122,12 +123,41 @@ describe('a server that lets nobody in', () => {
     ['* BYE too many connections from you, try again later\r\n', 'SERVER_BUSY'],
     ['* BYE shutting down\r\n', 'CONNECTION_LOST'],
     ['* OK hello\r\n* BYE\r\n', 'CONNECTION_LOST'],
-    ['220 mail.example.org ESMTP\r\n', 'CONNECT_TIMEOUT'],
+    ['no server of mail\r\n', 'CONNECT_TIMEOUT'],
     ['', 'CONNECT_TIMEOUT'],
     [`* OK ${'x'.repeat(70_000)}`, 'PROTOCOL_VIOLATION'],
   ])('is understood: %j', async (greeting, code) => {
     const server = await script([{ send: greeting }, { expect: /never/ }]);
     expect(await opening(server.port)).toMatchObject({ code, side: 'to' });
+  });
+
+  it.each([
+    ['+OK Dovecot ready.\r\n', 'POP3'],
+    ['-ERR not now\r\n', 'POP3'],
+    ['220 mail.example.org ESMTP\r\n', 'SMTP'],
+    ['SSH-2.0-OpenSSH_9.2\r\n', 'SSH'],
+  ])('because it is none of IMAP is named at once, with TLS and without: %j', async (greeting, protocol) => {
+    const patient = { timeouts: { connect: 60_000, command: 60_000, idle: 60_000 } };
+    const plain = await script([{ send: greeting }, { expect: /never/ }]);
+    const secure = await listenTls({ key: leaf.key, cert: leaf.cert }, socket => socket.write(greeting));
+    close.push(async () => secure[Symbol.asyncDispose]());
+    for (const found of [
+      await opening(plain.port, patient),
+      await opening(secure.port, { ...patient, security: 'tls', tls }),
+    ]) {
+      expect(found).toMatchObject({ code: 'CAPABILITY_MISSING', side: 'to' });
+      expect(String(found)).toContain(`speaks ${protocol}, not IMAP`);
+      expect(found).toMatchObject({ hint: expect.stringMatching(/^Correct host or port.* 993 .* 143 /) });
+    }
+  });
+
+  it('because its port is for TLS is told to check the port', async () => {
+    const server = await listenTls({ key: leaf.key, cert: leaf.cert }, () => undefined);
+    close.push(async () => server[Symbol.asyncDispose]());
+    expect(await opening(server.port)).toMatchObject({
+      code: 'CONNECT_TIMEOUT',
+      hint: expect.stringContaining('security: tls'),
+    });
   });
 
   it('because it closes at once is a lost connection', async () => {

@@ -90,6 +90,7 @@ describe('logging in with a password', () => {
         reply: command => (/^(PASS|AUTH)/.test(command) ? '-ERR [AUTH] "canary-pw" is wrong\r\n' : undefined),
       });
       const error = await refusal(server, { credentials: { secret: password('canary-pw') } });
+      expect(error.message).toMatch(new RegExp(`^[^ ]+:${server.port} refused the login of `));
       expect(error).toMatchObject({
         code: 'LOGIN_REFUSED',
         exit: 77,
@@ -293,7 +294,9 @@ describe('a greeting', () => {
   test.each<[string, string, string, RegExp]>([
     ['of -ERR', '-ERR no service\r\n', 'SERVER_BUSY', /refuses to talk/],
     ['of -ERR [IN-USE]', '-ERR [IN-USE] wait\r\n', 'MAILBOX_IN_USE', /./],
-    ['of another protocol', '220 smtp ready\r\n', 'PROTOCOL_VIOLATION', /"220 smtp ready" is no POP3 answer/],
+    ['of nothing known', '220 ftp ready\r\n', 'PROTOCOL_VIOLATION', /"220 ftp ready" is no POP3 answer/],
+    ['of IMAP', '* OK [CAPABILITY IMAP4rev1] ready\r\n', 'CAPABILITY_MISSING', /speaks IMAP, not POP3/],
+    ['of SMTP', '220 mx ESMTP\r\n', 'CAPABILITY_MISSING', /speaks SMTP, not POP3/],
     ['with escape sequences', '\x1b]0;x\x07\r\n', 'PROTOCOL_VIOLATION', /"\\x1b\]0;x\\x07"/],
     ['that is a TLS alert', '\x15\x03\x01\x00\x02\x02\x28\r\n', 'PROTOCOL_VIOLATION', /security: tls meant/],
     ['sent twice', '+OK one\r\n+OK two\r\n', 'PROTOCOL_VIOLATION', /nobody asked for/],
