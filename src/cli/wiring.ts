@@ -226,7 +226,8 @@ async function credentialsOf(
     const { identity, store, client } = await oauthOf(account, server, login, side, state, signal);
     return { user, ...acting, secret: renewedToken(identity, store, client) };
   }
-  const password = await resolveSecret(login.password, { account, side, prompt: askPassword }, signal);
+  const context = { account, side, login: { user, host: server.host }, prompt: askPassword };
+  const password = await resolveSecret(login.password, context, signal);
   return { user, ...acting, secret: { kind: 'password', reveal: () => password } };
 }
 

@@ -11,6 +11,8 @@ import { currentUser, exposure, shellWord } from './permissions.js';
 export interface SecretContext {
   readonly account: string;
   readonly side: Side;
+  /** Whose password it is, for the question at the terminal; absent: the account is named. */
+  readonly login?: { readonly user: string; readonly host: string };
   /** process.env unless given. */
   readonly env?: NodeJS.ProcessEnv;
   /** Whose files are trusted; the user of this process unless given. */
@@ -53,8 +55,12 @@ async function obtain(secret: Secret, context: SecretContext, signal: AbortSigna
       return fromKeyring(secret.name, context);
     case 'prompt':
       if (context.prompt === undefined) throw unavailable(context, 'no terminal to ask for the password');
-      return context.prompt(`Password of ${printable(context.account)} (${context.side}): `, signal);
+      return context.prompt(`Password of ${whose(context)} (${context.side}): `, signal);
   }
+}
+
+function whose({ account, login }: SecretContext): string {
+  return login === undefined ? printable(account) : `${printable(login.user)} at ${printable(login.host)}`;
 }
 
 /** What was taken out of an environment, for the next account that names the same variable. */

@@ -1,8 +1,9 @@
-import { spawn, spawnSync } from 'node:child_process';
+import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { accountOf, assertNoSecret, type Home, PASSWORD, PROGRAM, scratch } from './mailferry.js';
+import { accountOf, assertNoSecret, PASSWORD, scratch } from './mailferry.js';
 import { imapServer, letters, multiset, popServer, times, timesImap } from './servers.js';
+import { atTerminal, hasTerminal } from './terminal.js';
 
 const PASSWORDS = { MAILFERRY_FROM_PASSWORD: PASSWORD, MAILFERRY_TO_PASSWORD: PASSWORD };
 
@@ -112,52 +113,9 @@ describe('a migration without a configuration', () => {
   });
 });
 
-const hasPython = spawnSync('python3', ['-c', 'import pty']).status === 0;
-if (!hasPython) console.log('Passwords typed at a terminal are not tested here: python3 is not here');
+if (!hasTerminal) console.log('Passwords typed at a terminal are not tested here: python3 is not here');
 
-/** Types each answer (or sends the signal) once its prompt has come, and passes on what the terminal shows. */
-const TERMINAL = `
-import os, pty, sys, json
-prompts = json.loads(sys.argv[1])
-pid, fd = pty.fork()
-if pid == 0:
-    os.execv(sys.argv[2], sys.argv[2:])
-shown = b''
-while True:
-    try:
-        octets = os.read(fd, 65536)
-    except OSError:
-        break
-    if not octets:
-        break
-    shown += octets
-    while prompts and prompts[0][0].encode() in shown:
-        answer = prompts.pop(0)[1]
-        os.kill(pid, 15) if answer == 'SIGTERM' else os.write(fd, answer.encode())
-sys.stdout.buffer.write(shown)
-sys.stdout.flush()
-sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
-`;
-
-/** Runs the command at a pseudo terminal. */
-function atTerminal(home: Home, args: readonly string[], prompts: readonly (readonly [string, string])[]) {
-  const python = spawn('python3', ['-c', TERMINAL, JSON.stringify(prompts), process.execPath, PROGRAM, ...args], {
-    cwd: home.dir,
-    env: { PATH: process.env['PATH'], HOME: home.dir, TERM: 'xterm' },
-  });
-  let shown = '';
-  python.stdout.setEncoding('utf8').on('data', (text: string) => {
-    shown += text;
-  });
-  python.stderr.setEncoding('utf8').on('data', (text: string) => {
-    shown += text;
-  });
-  return new Promise<{ code: number | null; shown: string }>(resolve =>
-    python.once('close', code => resolve({ code, shown })),
-  );
-}
-
-describe.skipIf(!hasPython)('at a terminal', () => {
+describe.skipIf(!hasTerminal)('at a terminal', () => {
   it('passwords are asked for one after the other, typed unseen, and mistakes taken back', async () => {
     const { home, to, urls } = await ends();
     const { code, shown } = await atTerminal(
@@ -168,11 +126,24 @@ describe.skipIf(!hasPython)('at a terminal', () => {
         ['(to): ', `${PASSWORD}\r`],
       ],
     );
-    expect(shown).toMatch(/alice@127\.0\.0\.1 \(from\): [\s\S]*\(to\): /);
+    expect(shown).toMatch(
+      /Password of alice at 127\.0\.0\.1 \(from\): [\s\S]*Password of user at 127\.0\.0\.1 \(to\): /,
+    );
     assertNoSecret(shown, 'what the terminal shows');
     expect(code).toBe(0);
     expect(to.mailbox('Old').messages).toHaveLength(4);
     expect(shown).toContain('done 4, refused 0, in doubt 0, of 4');
+  });
+
+  it('beside a file, the password asked for is that of the destination', async () => {
+    const { home, urls } = await ends();
+    home.write('mboxes', MBOX);
+    const { code, shown } = await atTerminal(
+      home,
+      ['migrate', '--from', 'mbox:mboxes', ...urls.slice(2), '--folder', 'Old'],
+      [['(to): ', `${PASSWORD}\r`]],
+    );
+    expect([code, shown]).toEqual([0, expect.stringContaining('Password of user at 127.0.0.1 (to): ')]);
   });
 
   it.each([
