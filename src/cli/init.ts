@@ -32,22 +32,23 @@ export async function initCommand(from: string | undefined, flags: InitFlags): P
   if (existsSync(file)) throw taken(file);
   const stop = listenForSignals(() => {});
   try {
-    const wanted = flags.csv === undefined ? [await wantedOne(from, flags)] : wantedOfCsv(flags.csv, from, flags);
+    const wanted =
+      flags.csv === undefined ? [await wantedOne(from, flags, stop.graceful)] : wantedOfCsv(flags.csv, from, flags);
     const finder = serverFinder(networkLookups(), stop.graceful);
     const accounts: AccountEntry[] = [];
     for (const one of wanted) accounts.push(await entryOf(one, finder, flags, wanted.length > 1));
     assertDistinct(accounts);
-    await agree(accounts, flags);
+    await agree(accounts, flags, stop.graceful);
     if (flags.csv === undefined) await gatherPasswords(accounts, flags, stop.graceful);
-    return await writeTested(file, configText(accounts), accounts, flags);
+    return await writeTested(file, configText(accounts), accounts, flags, stop.graceful);
   } finally {
     stop.release();
   }
 }
 
-async function wantedOne(from: string | undefined, flags: InitFlags): Promise<CsvAccount> {
-  const source = from ?? (await ask('Whose mail is to be carried? Address, mbox:PATH or maildir:PATH: '));
-  const to = flags.to ?? (await ask('Where to? Address or imaps://USER@HOST: '));
+async function wantedOne(from: string | undefined, flags: InitFlags, signal: AbortSignal): Promise<CsvAccount> {
+  const source = from ?? (await ask('Whose mail is to be carried? Address, mbox:PATH or maildir:PATH: ', signal));
+  const to = flags.to ?? (await ask('Where to? Address or imaps://USER@HOST: ', signal));
   if (source === '' || to === '') {
     throw new FerryError(
       'USAGE',
@@ -205,14 +206,14 @@ function assertDistinct(accounts: readonly AccountEntry[]): void {
 }
 
 /** Servers somebody on the way could have named are never taken without a look. */
-async function agree(accounts: readonly AccountEntry[], flags: InitFlags): Promise<void> {
+async function agree(accounts: readonly AccountEntry[], flags: InitFlags, signal: AbortSignal): Promise<void> {
   for (const { name, from, to } of accounts) {
     err(`${printable(name)}`);
     err('pop3' in from ? `  from  ${shown('pop3', from.pop3)}` : `  from  ${from.kind}:${printable(from.path)}`);
     err(`  to    ${shown('imap', to)}`);
     for (const note of ['pop3' in from ? from.pop3.notes : [], to.notes].flat()) err(`        ${note}`);
   }
-  if (flags.yes === true || (await confirm('Write this configuration?'))) return;
+  if (flags.yes === true || (await confirm('Write this configuration?', signal))) return;
   throw new FerryError('USAGE', 'nothing was written', {
     hint: 'Name servers yourself as pop3s://USER@HOST and imaps://USER@HOST; without a terminal, add --yes.',
   });
@@ -250,6 +251,7 @@ async function writeTested(
   text: string,
   accounts: readonly AccountEntry[],
   flags: InitFlags,
+  signal: AbortSignal,
 ): Promise<number> {
   const temporary = `${file}.${randomBytes(6).toString('hex')}.new`;
   const { O_WRONLY, O_CREAT, O_EXCL, O_NOFOLLOW } = constants;
@@ -266,7 +268,7 @@ async function writeTested(
     // Whatever was given, what is written can be read.
     loadConfig(temporary);
     const code = flags.test && flags.csv === undefined && secretsAreThere(accounts) ? await tested(temporary) : 0;
-    if (code !== 0 && !(await confirm('A login failed. Write the configuration all the same?'))) {
+    if (code !== 0 && !(await confirm('A login failed. Write the configuration all the same?', signal))) {
       err('Nothing was written. --no-test writes it without a try.');
       return code;
     }

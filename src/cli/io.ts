@@ -57,19 +57,32 @@ export function askPassword(prompt: string, signal?: AbortSignal): Promise<strin
   });
 }
 
-/** A yes from the person at the terminal; false without one. */
-export async function confirm(question: string): Promise<boolean> {
-  return /^y(es)?$/i.test(await ask(`${question} [y/N] `));
+/** A yes from the person at the terminal; false without one. @throws FerryError INTERRUPTED */
+export async function confirm(question: string, signal?: AbortSignal): Promise<boolean> {
+  return /^y(es)?$/i.test(await ask(`${question} [y/N] `, signal));
 }
 
-/** A line from the person at the terminal; empty without one. */
-export async function ask(question: string): Promise<string> {
+/** A line from the person at the terminal; empty without one. @throws FerryError INTERRUPTED */
+export async function ask(question: string, signal?: AbortSignal): Promise<string> {
   if (!process.stdin.isTTY) return '';
-  const { createInterface } = await import('node:readline/promises');
+  const { createInterface } = await import('node:readline');
   const lines = createInterface({ input: process.stdin, output: process.stderr });
+  const stop = new AbortController();
   try {
-    return (await lines.question(question)).trim();
+    return await new Promise<string>((resolve, reject) => {
+      const stopped = () =>
+        reject(new FerryError('INTERRUPTED', 'stopped at a question', { hint: 'Nothing was changed.' }));
+      lines.once('SIGINT', stopped);
+      // Ctrl-D
+      lines.once('close', stopped);
+      signal?.addEventListener('abort', stopped, { once: true, signal: stop.signal });
+      lines.question(question, answer => resolve(answer.trim()));
+    });
+  } catch (stopped) {
+    err('');
+    throw stopped;
   } finally {
+    stop.abort();
     lines.close();
   }
 }
