@@ -54,7 +54,7 @@ export async function migrateCommand(
       config,
       accounts,
       state,
-      { ...flags, ...saved, ...log },
+      { ...flags, ...saved, ...log, destinationOnly: what === 'verify' },
       stop.graceful,
     );
     const context: Omit<LookContext, 'ledger'> = {

@@ -12,6 +12,9 @@ import { buildJobs } from './wiring.js';
 /** Shown of what was left alone, before "and N more". */
 const SHOWN = 10;
 
+const NOT_ASKED =
+  'The source is not asked: a message that somebody else removed there, or whose host is closed, is gone for good without its copy.';
+
 export async function rollbackCommand(
   run: string,
   flags: ConfigFlags & { readonly dryRun?: boolean; readonly json?: boolean; readonly yes?: boolean },
@@ -33,13 +36,14 @@ export async function rollbackCommand(
     );
     const dryRun = flags.dryRun === true;
     if (!dryRun && flags.yes !== true && accounts.length > 0) {
-      const question = `Remove what ${printable(run)} stored for ${accounts.map(account => printable(account.name)).join(', ')}?`;
-      if (!(await confirm(question)))
+      const names = accounts.map(account => printable(account.name)).join(', ');
+      const question = `${NOT_ASKED}\nRemove what ${printable(run)} stored for ${names}?`;
+      if (!(await confirm(question, stop.graceful)))
         throw new FerryError('USAGE', 'nothing was removed', {
           hint: 'Without a terminal, add --yes; --dry-run shows what would go.',
         });
     }
-    const { jobs, unprepared } = await buildJobs(config, accounts, state, {}, stop.graceful);
+    const { jobs, unprepared } = await buildJobs(config, accounts, state, { destinationOnly: true }, stop.graceful);
     for (const { error } of unprepared) throw error;
     const results: RollbackResult[] = [];
     for (const job of jobs) {
@@ -59,7 +63,7 @@ export async function rollbackCommand(
       }
     }
     out(flags.json === true ? safeJson({ version: 1, run, dryRun, accounts: results }) : text(run, dryRun, results));
-    return results.some(result => result.altered.length > 0) ? 1 : 0;
+    return results.some(result => result.altered.length + result.kept.length > 0) ? 1 : 0;
   } finally {
     ledger.close();
     stop.release();
@@ -68,16 +72,26 @@ export async function rollbackCommand(
 
 function text(run: string, dryRun: boolean, results: readonly RollbackResult[]): string {
   if (results.length === 0) return `${run} stored nothing that is still recorded as delivered.`;
-  return results
-    .map(({ account, removed, missing, altered, folders }) => {
-      const lines = [
-        `${printable(account)}: ${dryRun ? 'would remove' : 'removed'} ${removed}, gone already ${missing}, left alone ${altered.length}`,
-      ];
-      for (const { label, mailbox, uid, why } of altered.slice(0, SHOWN))
-        lines.push(`  left: ${label} in ${printable(mailbox)} (UID ${uid ?? '?'}): ${why}`);
-      if (altered.length > SHOWN) lines.push(`  and ${altered.length - SHOWN} more`);
-      for (const folder of folders) lines.push(`  removed the empty folder ${printable(folder)}`);
-      return lines.join('\n');
-    })
-    .join('\n');
+  const blocks = results.map(({ account, removed, missing, altered, kept, folders }) => {
+    const counts = `${dryRun ? 'would remove' : 'removed'} ${removed}, gone already ${missing}, left alone ${altered.length}`;
+    return [
+      `${printable(account)}: ${counts}${kept.length === 0 ? '' : `, kept ${kept.length}`}`,
+      ...named('left', altered),
+      ...(kept.length === 0
+        ? []
+        : [`  kept ${kept.length}: their originals were removed from the source, these are the only copies`]),
+      ...named('kept', kept),
+      ...folders.map(folder => `  removed the empty folder ${printable(folder)}`),
+    ].join('\n');
+  });
+  if (dryRun && results.some(({ removed }) => removed > 0)) blocks.push(NOT_ASKED);
+  return blocks.join('\n');
+}
+
+function named(how: string, copies: RollbackResult['altered']): string[] {
+  const lines = copies
+    .slice(0, SHOWN)
+    .map(({ label, mailbox, uid, why }) => `  ${how}: ${label} in ${printable(mailbox)} (UID ${uid ?? '?'}): ${why}`);
+  if (copies.length > SHOWN) lines.push(`  and ${copies.length - SHOWN} more; --json names them all`);
+  return lines;
 }

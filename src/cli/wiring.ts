@@ -25,6 +25,7 @@ import { readRegularFile } from '../regular-file.js';
 import { compileRouting, type Routing } from '../routing/route.js';
 import type { AccountJob, Filter } from '../run/account-job.js';
 import type { Unprepared } from '../run/migrate.js';
+import { NO_SOURCE } from '../sources/no-source.js';
 import { preflight } from '../run/preflight.js';
 import type { Source } from '../sources/source.js';
 import { askPassword } from './io.js';
@@ -38,6 +39,8 @@ const NOTHING_KNOWN = { nul: 'kept', bareCr: 'kept', eightBitHeader: 'kept', lon
 type JobFlags = Partial<Pick<MigrateFlags, 'adopt' | 'retryFailed' | 'limit' | 'since' | 'before'>> & {
   readonly saved?: (label: string, octets: Iterable<Buffer>) => void;
   readonly log?: (line: string) => void;
+  /** The destination alone is used: no secret or file of the source is read, which may be gone by now. */
+  readonly destinationOnly?: boolean;
 };
 
 /** The only place that builds adapters: configuration in, jobs for the run out. */
@@ -77,7 +80,7 @@ async function buildJob(
 ): Promise<AccountJob> {
   const bodies = new BodyStore({ budget, directory: tmpdir(), spoolAbove: spoolAbove(config) });
   const { to, from } = account;
-  const source = await buildSource(account, bodies, state, signal);
+  const source = flags.destinationOnly === true ? NO_SOURCE : await buildSource(account, bodies, state, signal);
   const destination = new ImapDestination({
     endpoint: endpointOf(to, 'to'),
     credentials: await credentialsOf(account.name, to, 'to', state, signal),

@@ -2,7 +2,7 @@ import { asFerryError } from '../errors.js';
 import type { AccountReader, DeliveryRecord } from '../ledger/ledger.js';
 import type { Ref } from '../sources/source.js';
 import type { AccountRun, RemovePolicy, VerifyPolicy } from './account-job.js';
-import { notice } from './listing.js';
+import { notice, QUIT_TAKES_MAIL } from './listing.js';
 import { findTwins } from './settle.js';
 import type { Tally } from './tally.js';
 import { chosenDeliveries, verify } from './verify.js';
@@ -50,6 +50,9 @@ export async function verifyStored(
   found: readonly DeliveryRecord[],
 ): Promise<void> {
   const { job, account, emit, stop } = run;
+  // Before anything can end the session: a rollback later does not ask the source.
+  if (job.source.features.quitTakesMail && account.checkpoint(QUIT_TAKES_MAIL) === undefined)
+    account.setCheckpoint(QUIT_TAKES_MAIL, '1');
   if (policy.kind === 'off') return;
   const records =
     job.remove.kind === 'never'

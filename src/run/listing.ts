@@ -9,6 +9,9 @@ import type { Tally } from './tally.js';
 /** Where checkpoints of a source are kept among others. */
 export const SOURCE_CHECKPOINT = 'source ';
 
+/** Set once the account's source is one whose QUIT takes mail away: copies of its mail may be the only ones. */
+export const QUIT_TAKES_MAIL = 'quit takes mail';
+
 /** Under which rules and filters messages were left out: of the ledger's (no name behind it), or of one file. */
 export const LEFT_OUT = 'left out';
 

@@ -1,22 +1,27 @@
 import type { Destination, Mailbox } from '../destination/destination.js';
 import { FerryError } from '../errors.js';
 import type { AccountLedger, DeliveryRecord } from '../ledger/ledger.js';
-import { SOURCE_CHECKPOINT } from './listing.js';
+import { QUIT_TAKES_MAIL, SOURCE_CHECKPOINT } from './listing.js';
 
 /** Deliveries looked at and removed in one go. */
 const GROUP = 500;
+
+/** A copy that is not removed. */
+interface LeftAlone {
+  readonly label: string;
+  readonly mailbox: string;
+  readonly uid: number | null;
+  readonly why: string;
+}
 
 export interface RollbackResult {
   readonly account: string;
   /** Deliveries removed, or that would be. */
   readonly removed: number;
   /** Left alone: their octets or flags are no longer what this run stored. */
-  readonly altered: readonly {
-    readonly label: string;
-    readonly mailbox: string;
-    readonly uid: number | null;
-    readonly why: string;
-  }[];
+  readonly altered: readonly LeftAlone[];
+  /** Left alone: these are the only copies, their originals were removed from the source by this tool or its server. */
+  readonly kept: readonly LeftAlone[];
   /** Gone already. */
   readonly missing: number;
   /** Folders this run created, empty now and removed. */
@@ -32,6 +37,7 @@ export interface RollbackOptions {
 /**
  * Removes from an open destination what one run appended, and nothing else: found by mailbox, UIDVALIDITY and UID, its
  * octets hashed again first. What was adopted was there before; what somebody altered beyond \Seen is theirs now.
+ * A copy whose original this tool, or its server at QUIT, took from the source is kept. The source itself is not asked.
  * @throws FerryError CAPABILITY_MISSING without UIDPLUS: a plain EXPUNGE would purge other people's mail
  */
 export async function rollback(
@@ -50,11 +56,21 @@ export async function rollback(
   const groups = new Map<string, DeliveryRecord[]>();
   let missing = 0;
   let removed = 0;
-  const altered: { label: string; mailbox: string; uid: number | null; why: string }[] = [];
+  const altered: LeftAlone[] = [];
+  const kept: LeftAlone[] = [];
+  const quitTakesMail = ledger.checkpoint(QUIT_TAKES_MAIL) !== undefined;
+  const whyOnly = (record: DeliveryRecord) =>
+    record.removedAt !== null
+      ? 'its original was removed from the source'
+      : quitTakesMail
+        ? 'the source takes away what was fetched'
+        : null;
   for (const record of ledger.deliveries({ run: options.run, state: 'done' })) {
     if (record.how === 'adopted') continue;
     if (record.uid === null) {
-      altered.push({ label: record.label, mailbox: record.mailbox, uid: null, why: 'the server never told its UID' });
+      const only = whyOnly(record);
+      if (only === null) altered.push(leftAlone(record, 'the server never told its UID'));
+      else kept.push(leftAlone(record, only));
       continue;
     }
     const key = `${record.uidValidity} ${record.mailbox}`;
@@ -69,9 +85,12 @@ export async function rollback(
       const { mailbox, found } = await look(destination, group, options.signal);
       for (const record of group) {
         const why = found.get(record.uid ?? 0);
+        // In a folder that was re-created nothing is known to be a copy.
+        const only = mailbox === null ? null : whyOnly(record);
         if (why === undefined) missing += 1;
+        else if (only !== null) kept.push(leftAlone(record, only));
         else if (why === null) ours.push(record);
-        else altered.push({ label: record.label, mailbox: record.mailbox, uid: record.uid, why });
+        else altered.push(leftAlone(record, why));
       }
       if (!options.dryRun && mailbox !== null && ours.length > 0) {
         await destination.expunge(
@@ -94,7 +113,11 @@ export async function rollback(
     if (await destination.removeIfEmpty(await destination.ensure(folder, options.signal), options.signal))
       folders.push(path);
   }
-  return { account, removed, altered, missing, folders };
+  return { account, removed, altered, kept, missing, folders };
+}
+
+function leftAlone({ label, mailbox, uid }: DeliveryRecord, why: string): LeftAlone {
+  return { label, mailbox, uid, why };
 }
 
 /** By UID: null = as we stored it; text = why it is not; absent = gone. */
