@@ -78,7 +78,11 @@ export class BodyBuilder {
     }
     this.#slabs.append(this.#parts, chunk);
     if (this.#length > this.#spoolAbove) this.#spill();
-    else if (this.#length > this.#lease.octets) this.#lease.resize(this.#length);
+    else if (this.#length > this.#lease.octets && !this.#lease.grow(this.#length)) {
+      // More than was announced. A little may overdraw the budget; a server that lies about its mail must not.
+      if (this.#length > SPOOL_LEASE) this.#spill();
+      else this.#lease.resize(this.#length);
+    }
   }
 
   finish(): Body {

@@ -6,6 +6,8 @@ export interface Lease {
   readonly octets: number;
   /** Changes the octets held without waiting: sizes announced by servers are hints, the real size is known later. */
   resize(octets: number): void;
+  /** Whether the budget has as many; then they are held, without waiting. */
+  grow(octets: number): boolean;
   release(): void;
 }
 
@@ -86,6 +88,11 @@ export class ByteBudget {
         if (released) return;
         change(to);
         this.#serve();
+      },
+      grow: to => {
+        if (released || this.#used + to - held > this.limit) return false;
+        change(to);
+        return true;
       },
       release: () => {
         if (released) return;

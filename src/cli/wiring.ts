@@ -242,17 +242,9 @@ function connectionsOf(config: Config, account: AccountConfig): number {
   return Math.max(2, Math.min(connectionsPerAccount, Math.floor(connectionsPerHost / atOnce)));
 }
 
+/** Half of the memory for one message, so that others are under way meanwhile. */
 function spoolAbove(config: Config): number {
-  return Math.max(64 * 1024, Math.min(4 * 1024 * 1024, Math.floor(config.limits.buffers / 8)));
-}
-
-function identityOf({ from, to }: AccountConfig): AccountIdentity {
-  return { source: sourceName(from), destination: `imap://${to.user}@${to.host.toLowerCase()}` };
-}
-
-function sourceName(from: SourceConfig): string {
-  if (from.kind === 'pop3') return `pop3://${from.user}@${from.host.toLowerCase()}:${from.port}`;
-  return from.kind === 'mbox' ? `mbox:${from.paths.join(',')}` : `maildir:${from.path}`;
+  return Math.max(64 * 1024, Math.floor(config.limits.buffers / 2));
 }
 
 function filterOf({ filter }: AccountConfig, flags: JobFlags): Filter {

@@ -56,6 +56,8 @@ export class Carrying {
   #listed = new KeySet();
   /** Whether the ledger has messages under ids that were not listed. */
   #idsLost = false;
+  /** Whether nothing of what is left can have a delivery: the ledger says nothing of it, and no pass began. */
+  #untouched = false;
   #renamed = 0;
   /** Known, and of another size than before. */
   #resized: ReadonlySet<string> = new Set();
@@ -146,6 +148,7 @@ export class Carrying {
     this.#listed = work.listed;
     this.#resized = work.resized;
     this.#idsLost = work.refs.length > 0 && account.messages() > work.recorded;
+    this.#untouched = work.recorded === 0;
     return work;
   }
 
@@ -175,6 +178,8 @@ export class Carrying {
     let deliveries: Deliveries | null = null;
     let names: FolderNames;
     const refs = this.#refs(chosen, () => deliveries?.trouble != null);
+    const untouched = this.#untouched;
+    this.#untouched = false;
     let answered = 0;
     try {
       // Reading begins while the destination still shows its mailboxes.
@@ -187,7 +192,7 @@ export class Carrying {
         }
         deliveries ??= new Deliveries(this.#run, this.#tally, oneByOne);
         answered += 1;
-        if (outcome.ok) await this.#carry(outcome.message, deliveries, names);
+        if (outcome.ok) await this.#carry(outcome.message, deliveries, names, untouched);
         else this.#fail(outcome.ref, outcome.failure);
       }
     } catch (thrown) {
@@ -248,7 +253,7 @@ export class Carrying {
     }
   }
 
-  async #carry(message: SourceMessage, deliveries: Deliveries, names: FolderNames): Promise<void> {
+  async #carry(message: SourceMessage, deliveries: Deliveries, names: FolderNames, untouched: boolean): Promise<void> {
     const { job, account, emit } = this.#run;
     const { ref, body } = message;
     emit({ type: 'read', account: job.name, octets: body.length });
@@ -263,7 +268,8 @@ export class Carrying {
         return this.#refuse(ref, facts, body.length, decision.failure);
       }
       // A message with several deliveries may have some from an earlier run.
-      const done = new Set(account.deliveriesOf(ref).flatMap(d => (d.state === 'done' ? [d.mailbox] : [])));
+      const earlier = untouched ? [] : account.deliveriesOf(ref);
+      const done = new Set(earlier.flatMap(d => (d.state === 'done' ? [d.mailbox] : [])));
       const open = decision.targets.filter(({ path }) => !done.has(path) && !this.#isDuplicate(facts, path));
       if (open.length === 0) {
         account.recordSkips(this.#run.run, [
