@@ -70,37 +70,23 @@ export class ByteBudget {
   }
 
   #grant(octets: number, holder: object): Lease {
-    let held = 0;
-    let released = false;
-    const change = (to: number) => {
-      this.#used += to - held;
-      const total = (this.#held.get(holder) ?? 0) + to - held;
-      if (total === 0) this.#held.delete(holder);
-      else this.#held.set(holder, total);
-      held = to;
-    };
-    change(octets);
-    return {
-      get octets() {
-        return held;
-      },
-      resize: to => {
-        if (released) return;
-        change(to);
-        this.#serve();
-      },
-      grow: to => {
-        if (released || this.#used + to - held > this.limit) return false;
-        change(to);
-        return true;
-      },
-      release: () => {
-        if (released) return;
-        released = true;
-        change(0);
-        this.#serve();
-      },
-    };
+    this.#take(octets, holder);
+    return new Grant(octets, holder, this.#taking);
+  }
+
+  // One for all grants: thousands of them are kept at a time.
+  readonly #taking: Taking = {
+    hasRoom: octets => this.#used + octets <= this.limit,
+    take: (octets, holder) => this.#take(octets, holder),
+    serve: () => this.#serve(),
+  };
+
+  /** @param octets more; fewer where below 0 */
+  #take(octets: number, holder: object): void {
+    this.#used += octets;
+    const total = (this.#held.get(holder) ?? 0) + octets;
+    if (total === 0) this.#held.delete(holder);
+    else this.#held.set(holder, total);
   }
 
   #serve(): void {
@@ -117,6 +103,50 @@ export class ByteBudget {
       }
     }
     this.#waiters = still;
+  }
+}
+
+/** What a grant asks of its budget. */
+interface Taking {
+  hasRoom(octets: number): boolean;
+  take(octets: number, holder: object): void;
+  serve(): void;
+}
+
+class Grant implements Lease {
+  octets: number;
+  readonly #holder: object;
+  readonly #budget: Taking;
+  #released = false;
+
+  constructor(octets: number, holder: object, budget: Taking) {
+    this.octets = octets;
+    this.#holder = holder;
+    this.#budget = budget;
+  }
+
+  resize(octets: number): void {
+    if (this.#released) return;
+    this.#hold(octets);
+    this.#budget.serve();
+  }
+
+  grow(octets: number): boolean {
+    if (this.#released || !this.#budget.hasRoom(octets - this.octets)) return false;
+    this.#hold(octets);
+    return true;
+  }
+
+  release(): void {
+    if (this.#released) return;
+    this.#released = true;
+    this.#hold(0);
+    this.#budget.serve();
+  }
+
+  #hold(octets: number): void {
+    this.#budget.take(octets - this.octets, this.#holder);
+    this.octets = octets;
   }
 }
 

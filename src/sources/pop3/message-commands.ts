@@ -2,45 +2,77 @@ import { createHash } from 'node:crypto';
 import type { BodyBuilder } from '../../body/body-store.js';
 import type { FerryError, MessageFailure } from '../../errors.js';
 import type { HeaderOutcome, ReadOutcome, Ref, RemoveOutcome } from '../source.js';
-import type { Begun } from './pipeline.js';
+import type { Answer, Begun } from './pipeline.js';
+import type { Exchange } from './pop3-session.js';
 import { type StatusLine, words } from './status-line.js';
 
 function refused(number: number, line: StatusLine): MessageFailure {
   return { code: 'RETR_REFUSED', text: `message ${number}: the server refuses it: ${words(line)}` };
 }
 
-/** RETR into a body. `oversize` gives the error that ends the session once a message outgrows the limit. */
-export function retrieve(
-  ref: Ref,
-  number: number,
-  builder: BodyBuilder,
-  maxOctets: number,
-  oversize: () => FerryError,
-): Begun<ReadOutcome> {
-  return {
-    kind: 'command',
-    command: `RETR ${number}`,
-    discard: () => builder.discard(),
-    exchange: answered => ({
-      name: `RETR ${number}`,
-      status: line => {
-        if (line.kind === 'ok') return 'body';
-        builder.discard();
-        answered({ ok: false, ref, failure: refused(number, line) });
-        return 'done';
-      },
-      body: octets => {
-        builder.write(octets);
-        if (builder.length <= maxOctets) return;
-        const text = `message ${number}: larger than ${maxOctets} octets`;
-        answered({ ok: false, ref, failure: { code: 'MESSAGE_TOO_LARGE', text } });
-        throw oversize();
-      },
-      end: () => answered({ ok: true, message: { ref, body: builder.finish(), hints: {} } }),
-      failed: () => builder.discard(),
-      explain: reason => `message ${number}: ${reason} after ${builder.length} octets`,
-    }),
-  };
+/** RETR into a body: one object a message, for thousands are under way at a time. */
+export class Retrieval implements Exchange {
+  readonly kind = 'command';
+  readonly #ref: Ref;
+  readonly #number: number;
+  readonly #builder: BodyBuilder;
+  readonly #maxOctets: number;
+  readonly #oversize: () => FerryError;
+  #answer: Answer<ReadOutcome> | null = null;
+
+  /** @param oversize gives the error that ends the session once a message outgrows maxOctets */
+  constructor(ref: Ref, number: number, builder: BodyBuilder, maxOctets: number, oversize: () => FerryError) {
+    this.#ref = ref;
+    this.#number = number;
+    this.#builder = builder;
+    this.#maxOctets = maxOctets;
+    this.#oversize = oversize;
+  }
+
+  get command(): string {
+    return `RETR ${this.#number}`;
+  }
+
+  get name(): string {
+    return this.command;
+  }
+
+  exchange(answer: Answer<ReadOutcome>): Exchange {
+    this.#answer = answer;
+    return this;
+  }
+
+  discard(): void {
+    this.#builder.discard();
+  }
+
+  status(line: StatusLine): 'body' | 'done' {
+    if (line.kind === 'ok') return 'body';
+    this.#builder.discard();
+    this.#answer?.answered({ ok: false, ref: this.#ref, failure: refused(this.#number, line) });
+    return 'done';
+  }
+
+  body(octets: Buffer): void {
+    this.#builder.write(octets);
+    if (this.#builder.length <= this.#maxOctets) return;
+    const text = `message ${this.#number}: larger than ${this.#maxOctets} octets`;
+    this.#answer?.answered({ ok: false, ref: this.#ref, failure: { code: 'MESSAGE_TOO_LARGE', text } });
+    throw this.#oversize();
+  }
+
+  end(): void {
+    this.#answer?.answered({ ok: true, message: { ref: this.#ref, body: this.#builder.finish(), hints: {} } });
+  }
+
+  failed(error: FerryError): void {
+    this.#builder.discard();
+    this.#answer?.failed(error);
+  }
+
+  explain(reason: string): string {
+    return `message ${this.#number}: ${reason} after ${this.#builder.length} octets`;
+  }
 }
 
 /** SHA-256 of a whole message, or why there is none. */
@@ -60,11 +92,11 @@ export function digest(
     kind: 'command',
     command: `RETR ${number}`,
     discard: () => {},
-    exchange: answered => ({
+    exchange: answer => ({
       name: `RETR ${number}`,
       status: line => {
         if (line.kind === 'ok') return 'body';
-        answered({ ok: false, number, failure: refused(number, line) });
+        answer.answered({ ok: false, number, failure: refused(number, line) });
         return 'done';
       },
       body: octets => {
@@ -72,8 +104,8 @@ export function digest(
         size += octets.length;
         if (size > maxOctets) throw tooLarge(`message ${number}: larger than ${maxOctets} octets`);
       },
-      end: () => answered({ ok: true, number, digest: hash.digest('hex'), size }),
-      failed: () => {},
+      end: () => answer.answered({ ok: true, number, digest: hash.digest('hex'), size }),
+      failed: error => answer.failed(error),
       explain: reason => `message ${number}: ${reason} after ${size} octets`,
     }),
   };
@@ -91,11 +123,11 @@ export function top(ref: Ref, number: number): Begun<HeaderOutcome> {
     kind: 'command',
     command: `TOP ${number} 0`,
     discard: () => {},
-    exchange: answered => ({
+    exchange: answer => ({
       name: `TOP ${number} 0`,
       status: line => {
         if (line.kind === 'ok') return 'body';
-        answered({ ok: false, ref, failure: refused(number, line) });
+        answer.answered({ ok: false, ref, failure: refused(number, line) });
         return 'done';
       },
       body: octets => {
@@ -104,8 +136,8 @@ export function top(ref: Ref, number: number): Begun<HeaderOutcome> {
         parts.push(Buffer.from(octets.subarray(0, MAX_HEADER - length)));
         length += parts[parts.length - 1]?.length ?? 0;
       },
-      end: () => answered({ ok: true, ref, header: headerSection(Buffer.concat(parts)), hints: {} }),
-      failed: () => {},
+      end: () => answer.answered({ ok: true, ref, header: headerSection(Buffer.concat(parts)), hints: {} }),
+      failed: error => answer.failed(error),
       explain: reason => `header of message ${number}: ${reason} after ${length} octets`,
     }),
   };
@@ -123,17 +155,17 @@ export function mark(ref: Ref, number: number): Begun<RemoveOutcome> {
     kind: 'command',
     command: `DELE ${number}`,
     discard: () => {},
-    exchange: answered => ({
+    exchange: answer => ({
       name: `DELE ${number}`,
       status: line => {
-        answered(
+        answer.answered(
           line.kind === 'ok'
             ? { ref, removed: true }
             : { ref, removed: false, text: `the server refuses to delete it: ${words(line)}` },
         );
         return 'done';
       },
-      failed: () => {},
+      failed: error => answer.failed(error),
     }),
   };
 }

@@ -1,9 +1,10 @@
+import type { FerryError } from '../../errors.js';
 import { abortReason } from '../../net/deadline.js';
 import type { Feed } from './feed.js';
 import type { Exchange, Pop3Session } from './pop3-session.js';
 
 /** How one kind of command is pipelined. */
-export interface Work<Item, Result> {
+export interface Work<Item, Result extends object> {
   /** Replies due at once. */
   readonly window: number;
   /** Gives the command for an item, or its result where none is needed. Called in order; may wait. */
@@ -19,15 +20,40 @@ export type Begun<Result> =
   | {
       readonly kind: 'command';
       readonly command: string;
-      /** Its reply; answered() is called once unless failed() is. */
-      exchange(answered: (result: Result) => void): Exchange;
+      exchange(answer: Answer<Result>): Exchange;
       /** It will not be sent. */
       discard(): void;
     };
 
-interface Slot<Item, Result> {
+/** What becomes of a command: one of the two. An answer that ends the session is followed by failed(). */
+export interface Answer<Result> {
+  answered(result: Result): void;
+  failed(error: FerryError): void;
+}
+
+/** An item whose result was not taken yet. Thousands are kept at a time. */
+class Slot<Item, Result> implements Answer<Result> {
   readonly item: Item;
-  result: { readonly value: Result } | null;
+  result: Result | null = null;
+  readonly #on: SlotEvents<Item, Result>;
+
+  constructor(item: Item, on: SlotEvents<Item, Result>) {
+    this.item = item;
+    this.#on = on;
+  }
+
+  answered(result: Result): void {
+    this.#on.answered(this, result);
+  }
+
+  failed(error: FerryError): void {
+    this.#on.failed(error);
+  }
+}
+
+interface SlotEvents<Item, Result> {
+  answered(slot: Slot<Item, Result>, result: Result): void;
+  failed(error: FerryError): void;
 }
 
 /** Results nobody took yet, in octets, above which the socket is left unread, and in number, above which none is added. */
@@ -39,7 +65,7 @@ const MAX_SLOTS = 2048;
  * the session ends, the results complete by then are yielded first, then its error is thrown; items without a yielded
  * result are back in the feed. Leaving early drops the session if replies are due.
  */
-export async function* pipelined<Item, Result>(
+export async function* pipelined<Item, Result extends object>(
   session: Pop3Session,
   feed: Feed<Item>,
   work: Work<Item, Result>,
@@ -63,11 +89,18 @@ export async function* pipelined<Item, Result>(
     fail(reason);
   };
 
-  const fill = (slot: Slot<Item, Result>, value: Result) => {
-    slot.result = { value };
-    held += work.weight(value);
+  const fill = (slot: Slot<Item, Result>, result: Result) => {
+    slot.result = result;
+    held += work.weight(result);
     if (held > HIGH_WATER) session.pause();
     changed.notify();
+  };
+  const onSlot: SlotEvents<Item, Result> = {
+    answered: (slot, result) => {
+      due--;
+      fill(slot, result);
+    },
+    failed: fail,
   };
 
   const feedAll = async () => {
@@ -84,22 +117,12 @@ export async function* pipelined<Item, Result>(
         return;
       }
       feed.advance();
-      const slot: Slot<Item, Result> = { item: next.value, result: null };
+      const slot = new Slot(next.value, onSlot);
       slots.push(slot);
       if (begun.kind === 'result') fill(slot, begun.result);
       else {
         due++;
-        const exchange = begun.exchange(value => {
-          due--;
-          fill(slot, value);
-        });
-        session.send(begun.command, {
-          ...exchange,
-          failed: error => {
-            exchange.failed(error);
-            fail(error);
-          },
-        });
+        session.send(begun.command, begun.exchange(slot));
       }
     }
     fedAll = true;
@@ -114,10 +137,10 @@ export async function* pipelined<Item, Result>(
       const result = slots[0]?.result;
       if (result !== undefined && result !== null) {
         slots.shift();
-        held -= work.weight(result.value);
+        held -= work.weight(result);
         if (held <= HIGH_WATER / 2) session.resume();
         changed.notify();
-        yield result.value;
+        yield result;
       } else if (failure !== null) throw (failure as { readonly error: unknown }).error;
       else if (fedAll && slots.length === 0) return;
       else await changed.wait();
@@ -129,7 +152,7 @@ export async function* pipelined<Item, Result>(
     if (due > 0) session.drop();
     session.resume();
     feed.putBack(slots.map(slot => slot.item));
-    for (const { result } of slots) if (result !== null) work.dispose(result.value);
+    for (const { result } of slots) if (result !== null) work.dispose(result);
   }
 }
 

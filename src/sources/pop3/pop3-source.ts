@@ -18,7 +18,7 @@ import type {
 } from '../source.js';
 import { Feed } from './feed.js';
 import { openSession } from './login.js';
-import { type DigestOutcome, digest, mark, retrieve, top } from './message-commands.js';
+import { type DigestOutcome, digest, mark, Retrieval, top } from './message-commands.js';
 import { type Begun, pipelined, type Work } from './pipeline.js';
 import { CommandRefused, type Pop3Session } from './pop3-session.js';
 import { type Entry, type Listing, ListingCap, type Paired, pair, sizeOf, takeLine, uniqueId } from './scan-listing.js';
@@ -175,7 +175,8 @@ export class Pop3Source implements Source {
         const begin = async (ref: Ref, stop: AbortSignal): Promise<Begun<ReadOutcome>> => {
           const number = numberOf(ref);
           if (number === null) return { kind: 'result', result: { ok: false, ref, failure: GONE } };
-          return retrieve(ref, number, await bodies.admit(ref.size ?? 0, stop), longest(ref, maxMessageOctets), drop);
+          const builder = await bodies.admit(ref.size ?? 0, stop);
+          return new Retrieval(ref, number, builder, longest(ref, maxMessageOctets), drop);
         };
         try {
           yield* pipelined(session, feed, this.#work(session, begin, bodyWeight, disposeBody), signal);
@@ -413,7 +414,7 @@ export class Pop3Source implements Source {
     return new MaildropRef(entry, this.#sessionId, label ?? (this.#hasUidl ? null : `message ${entry.number}`));
   }
 
-  #work<Item, Result>(
+  #work<Item, Result extends object>(
     session: Pop3Session,
     begin: Work<Item, Result>['begin'],
     weight: (result: Result) => number = () => 0,
