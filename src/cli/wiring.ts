@@ -16,7 +16,6 @@ import { resolveSecret, withholdSecrets } from '../config/secrets.js';
 import { ImapDestination } from '../destination/imap/imap-destination.js';
 import { PROFILES, type ProfileName } from '../destination/imap/profiles.js';
 import { asFerryError, FerryError, printable, type Side } from '../errors.js';
-import type { AccountIdentity } from '../ledger/ledger.js';
 import { acquireAccountLock } from '../ledger/lock.js';
 import type { MessageFacts } from '../message/facts.js';
 import { readFacts } from '../message/read-facts.js';
@@ -25,9 +24,10 @@ import { readRegularFile } from '../regular-file.js';
 import { compileRouting, type Routing } from '../routing/route.js';
 import type { AccountJob, Filter } from '../run/account-job.js';
 import type { Unprepared } from '../run/migrate.js';
-import { NO_SOURCE } from '../sources/no-source.js';
 import { preflight } from '../run/preflight.js';
+import { NO_SOURCE } from '../sources/no-source.js';
 import type { Source } from '../sources/source.js';
+import { endsOf, identityOf } from './ends.js';
 import { askPassword } from './io.js';
 import type { MigrateFlags } from './program.js';
 
@@ -60,7 +60,7 @@ export async function buildJobs(
       } catch (thrown) {
         const error = asFerryError(thrown);
         if (error.scope === 'run') throw error;
-        return { name: account.name, identity: identityOf(account), error };
+        return { name: account.name, ends: endsOf(account), error };
       }
     }),
   );
@@ -95,6 +95,7 @@ async function buildJob(
   return {
     name: account.name,
     identity: identityOf(account),
+    ends: endsOf(account),
     source,
     destination,
     bodies,

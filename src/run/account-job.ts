@@ -30,10 +30,17 @@ export type RemovePolicy = { readonly kind: 'never' } | { readonly kind: 'afterV
 /** How exactly once is pursued: staging + MOVE where trusted, demanded, or plain APPEND. */
 export type ExactlyOnce = 'auto' | 'require' | 'off';
 
+/** Where mail comes from and goes, as shown to people: "pop3s://alice@pop.example.org", "mbox:/home/alice/Mail". */
+export interface Ends {
+  readonly source: string;
+  readonly destination: string;
+}
+
 /** Everything the run needs of one account; adapters come built, nothing here knows which. */
 export interface AccountJob {
   readonly name: string;
   readonly identity: AccountIdentity;
+  readonly ends: Ends;
   readonly source: Source;
   readonly destination: Destination;
   readonly bodies: BodyStore;

@@ -1,16 +1,15 @@
 import type { Destination, DestinationFacts } from '../destination/destination.js';
 import { asFerryError, type FerryError } from '../errors.js';
 import type { Source, SourceFacts } from '../sources/source.js';
+import type { Ends } from './account-job.js';
 
 /** What one login showed, or why there was none. */
 export type Looked<T> =
   | { readonly facts: T; readonly error: null }
   | { readonly facts: null; readonly error: FerryError };
 
-export interface AccountCheck {
+export interface AccountCheck extends Ends {
   readonly name: string;
-  readonly source: string;
-  readonly destination: string;
   readonly from: Looked<SourceFacts>;
   readonly to: Looked<DestinationFacts>;
 }
@@ -19,17 +18,17 @@ export interface AccountCheck {
 export function check(
   accounts: readonly {
     readonly name: string;
-    readonly identity: { readonly source: string; readonly destination: string };
+    readonly ends: Ends;
     readonly source: Source;
     readonly destination: Destination;
   }[],
   signal: AbortSignal,
 ): Promise<AccountCheck[]> {
   return Promise.all(
-    accounts.map(async ({ name, identity, source, destination }) => {
+    accounts.map(async ({ name, ends, source, destination }) => {
       const [from, to] = await Promise.all([look(() => source.open(signal)), look(() => destination.open(signal))]);
       await Promise.all([source.close(!source.features.quitTakesMail), destination.close()]);
-      return { name, source: identity.source, destination: identity.destination, from, to };
+      return { name, ...ends, from, to };
     }),
   );
 }

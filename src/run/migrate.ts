@@ -1,7 +1,6 @@
 import pLimit from 'p-limit';
 import type { FerryError } from '../errors.js';
-import type { AccountIdentity } from '../ledger/ledger.js';
-import type { AccountJob, LookContext, RecordedContext, RunContext } from './account-job.js';
+import type { AccountJob, Ends, LookContext, RecordedContext, RunContext } from './account-job.js';
 import { migrateAccount } from './migrate-account.js';
 import { recordedPaces } from './pace.js';
 import { type PlanOptions, planAccount } from './plan-account.js';
@@ -12,7 +11,7 @@ import { verifyAccount } from './verify-account.js';
 /** An account that could not even be set up, e.g. because its password could not be had. */
 export interface Unprepared {
   readonly name: string;
-  readonly identity: AccountIdentity;
+  readonly ends: Ends;
   readonly error: FerryError;
 }
 
@@ -85,10 +84,10 @@ async function overAll(
   emit({ type: 'run-started', run, dryRun, accounts: names });
   const limit = pLimit(options.accountsAtOnce);
   const accounts = await Promise.all(jobs.map(job => limit(() => work(job))));
-  for (const { name, identity, error } of options.unprepared) {
+  for (const { name, ends, error } of options.unprepared) {
     const tally = new Tally();
     tally.error = error;
-    const result = { ...tally.result(name, 0), ...identity };
+    const result = { ...tally.result(name, 0), ...ends };
     emit({ type: 'account-ended', account: name, result });
     accounts.push(result);
   }

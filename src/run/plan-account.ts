@@ -32,12 +32,7 @@ export async function planAccount(
   const started = performance.now();
   const tally = new Tally();
   const { emit, ledger } = context;
-  emit({
-    type: 'account-started',
-    account: job.name,
-    source: job.identity.source,
-    destination: job.identity.destination,
-  });
+  emit({ type: 'account-started', account: job.name, ...job.ends });
   try {
     const look = { ...context, job, account: ledger.reader(job.name, job.identity) };
     await new Planning(look, tally, options).all(pace);
@@ -47,7 +42,7 @@ export async function planAccount(
     await job.source.close(!job.source.features.quitTakesMail);
     await job.destination.close();
   }
-  const result = { ...tally.result(job.name, (performance.now() - started) / 1000), ...job.identity };
+  const result = { ...tally.result(job.name, (performance.now() - started) / 1000), ...job.ends };
   emit({ type: 'account-ended', account: job.name, result });
   return result;
 }

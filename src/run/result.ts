@@ -105,7 +105,7 @@ export interface AccountResult {
   readonly malformed?: readonly MalformedMessage[];
   /** Flags the destination does not store, with counts. */
   readonly droppedFlags: Readonly<Record<string, number>>;
-  /** Where mail came from and went, as shown to people: scheme://user@host, or a path. */
+  /** Where mail came from and went, as shown to people; see Ends. */
   readonly source?: string;
   readonly destination?: string;
   /** Octets by folder, same keys as `folders`. */

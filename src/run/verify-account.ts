@@ -9,12 +9,7 @@ export async function verifyAccount(job: AccountJob, context: RecordedContext): 
   const started = performance.now();
   const tally = new Tally();
   const { emit, ledger, stop } = context;
-  emit({
-    type: 'account-started',
-    account: job.name,
-    source: job.identity.source,
-    destination: job.identity.destination,
-  });
+  emit({ type: 'account-started', account: job.name, ...job.ends });
   let lock: { release(): void } | null = null;
   try {
     lock = job.lock();
@@ -29,7 +24,7 @@ export async function verifyAccount(job: AccountJob, context: RecordedContext): 
     await job.destination.close();
     lock?.release();
   }
-  const result = { ...tally.result(job.name, (performance.now() - started) / 1000), ...job.identity };
+  const result = { ...tally.result(job.name, (performance.now() - started) / 1000), ...job.ends };
   emit({ type: 'account-ended', account: job.name, result });
   return result;
 }

@@ -145,7 +145,12 @@ describe('a certificate that proves nothing', () => {
         },
       ],
     });
-    expect(accountOf(await home.run('migrate', '--json'))).toMatchObject({ exitCode: 0, copied: 1 });
+    expect(accountOf(await home.run('migrate', '--json'))).toMatchObject({
+      exitCode: 0,
+      copied: 1,
+      source: `pop3s://alice@127.0.0.1:${from.port}`,
+      destination: `imap://user@127.0.0.1:${to.port}`,
+    });
   });
 });
 

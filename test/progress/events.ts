@@ -11,8 +11,8 @@ export const started = (...accounts: string[]): RunEvent => ({
 export const accountStarted = (name: string): RunEvent => ({
   type: 'account-started',
   account: name,
-  source: `pop3://${name}@pop.example.org`,
-  destination: `imap://${name}@imap.example.net`,
+  source: `pop3s://${name}@pop.example.org`,
+  destination: `imaps://${name}@imap.example.net`,
 });
 
 export const listed = (name: string, messages: number, octets: number): RunEvent => ({

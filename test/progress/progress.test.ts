@@ -30,7 +30,7 @@ describe('plain lines', () => {
     listener(ended);
     vi.advanceTimersByTime(100_000);
     expect(page.text).toBe(
-      'alice: from pop3://alice@pop.example.org to imap://alice@imap.example.net\n' +
+      'alice: from pop3s://alice@pop.example.org to imaps://alice@imap.example.net\n' +
         'alice: done 10, refused 0, in doubt 0, of 10\n',
     );
   });

@@ -49,8 +49,8 @@ export const MIXED: RunResult = run(
   [
     account({
       name: 'alice',
-      source: 'pop3://alice@pop.example.org:995',
-      destination: 'imap://alice@imap.example.net',
+      source: 'pop3s://alice@pop.example.org',
+      destination: 'imaps://alice@imap.example.net',
       exitCode: 1,
       listed: aliceTotal + 213,
       copied: aliceTotal - 12,
@@ -102,8 +102,8 @@ export const MIXED: RunResult = run(
     }),
     account({
       name: 'bob',
-      source: 'pop3://bob@pop.example.org:995',
-      destination: 'imap://bob@imap.example.net',
+      source: 'pop3s://bob@pop.example.org',
+      destination: 'imaps://bob@imap.example.net',
       exitCode: 77,
       error: {
         code: 'LOGIN_REFUSED',
@@ -116,7 +116,7 @@ export const MIXED: RunResult = run(
     account({
       name: 'attic',
       source: 'mbox:~/Mail',
-      destination: 'imap://alice@imap.example.net',
+      destination: 'imaps://alice@imap.example.net',
       listed: 812,
       skipped: { known: 812, duplicate: 0, filtered: 0, deleted: 0, pseudo: 0 },
       seconds: 1.3,
@@ -141,8 +141,8 @@ export const CLEAN: RunResult = run([
 export const DRY: RunResult = run(
   [
     account({
-      source: 'pop3://alice@pop.example.org:995',
-      destination: 'imap://alice@imap.example.net',
+      source: 'pop3s://alice@pop.example.org',
+      destination: 'imaps://alice@imap.example.net',
       listed: 500,
       copied: 420,
       skipped: { known: 70, duplicate: 0, filtered: 9, deleted: 0, pseudo: 0 },
@@ -182,7 +182,7 @@ export const DRY: RunResult = run(
     account({
       name: 'attic',
       source: 'mbox:~/Mail',
-      destination: 'imap://alice@imap.example.net',
+      destination: 'imaps://alice@imap.example.net',
       listed: 812,
       copied: 812,
       bytes: 1_400_000_000,
@@ -210,13 +210,14 @@ export const DRY: RunResult = run(
 export function status(over: Partial<StatusAccount> = {}): StatusAccount {
   return {
     name: 'alice',
-    source: 'pop3://alice@pop.example.org:995',
-    destination: 'imap://alice@imap.example.net',
+    source: 'pop3s://alice@pop.example.org',
+    destination: 'imaps://alice@imap.example.net',
     lastRun: { endedAt: Date.UTC(2026, 10, 23, 9, 15), exitCode: 0 },
     done: 1234,
     refused: 0,
     inDoubt: 0,
     octets: 81_234_567,
+    left: 0,
     failures: [],
     running: null,
     ...over,
