@@ -6,8 +6,7 @@ import { compileConditions } from '../routing/rule.js';
 import { compileTemplate } from '../routing/template.js';
 import { type MapNode, type Node, nodeAt, textOf, toPlain } from './document.js';
 import { nearest } from './nearest.js';
-import { isNotSupportedYet } from './not-supported-yet.js';
-import { found, invalid, type Problem } from './problems.js';
+import { invalid, type Problem } from './problems.js';
 import { resolveConditions } from './resolve.js';
 import { when } from './schema.js';
 import { parseDate, parseSize } from './units.js';
@@ -23,16 +22,9 @@ export function checkFile(merged: Node): Problem[] {
   ];
 }
 
-function unsupported(node: Node): Problem[] {
-  if (isNotSupportedYet(node.path, node.kind === 'scalar' ? node.value : undefined)) {
-    return [{ ...invalid(node, `${shown(node)}not supported yet`), code: 'NOT_SUPPORTED_YET' }];
-  }
-  const inner = node.kind === 'map' ? [...node.entries.values()] : node.kind === 'list' ? node.items : [];
-  return inner.flatMap(unsupported);
-}
-
-function shown(node: Node): string {
-  return node.kind === 'scalar' && /\.(?:delete|exactlyOnce)$/.test(node.path) ? `${found(node)} is ` : '';
+function unsupported(merged: Node): Problem[] {
+  const url = nodeAt(merged, 'state', 'url');
+  return url === undefined ? [] : [{ ...invalid(url, 'not supported yet'), code: 'NOT_SUPPORTED_YET' }];
 }
 
 function duplicateNames(accounts: readonly Node[]): Problem[] {

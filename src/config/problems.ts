@@ -114,7 +114,7 @@ function suggested(node: Node, values: readonly unknown[]): string {
 }
 
 /** What stands at a place, for people. */
-export function found(node: Node): string {
+function found(node: Node): string {
   if (node.kind === 'map') return node.entries.size === 0 ? 'an empty mapping' : 'a mapping';
   if (node.kind === 'list') return node.items.length === 0 ? 'an empty list' : 'a list';
   if (node.value === null) return node.source === '~' ? 'nothing (an unquoted ~ means nothing in YAML)' : 'nothing';

@@ -260,7 +260,7 @@ const pop3 = mapping({
       ],
       { error: 'never, afterVerify or { daysAfterVerify: DAYS }' },
     ),
-    'Remove mail at the source: never, afterVerify or { daysAfterVerify: 14 } (only never is supported yet)',
+    'Remove mail at the source: never, afterVerify or { daysAfterVerify: 14 }; either reads every copy back first',
     'never',
   ).default('never'),
 });
@@ -306,7 +306,7 @@ const imap = mapping({
   profile: key(text('auto or the name of a server profile'), 'auto, or the kind of server', 'auto').default('auto'),
   exactlyOnce: key(
     choiceOrOff('auto', 'require'),
-    'auto, require or off: deliver by way of a staging folder where the server can (require is not supported yet)',
+    'auto, require or off; require delivers by way of a staging folder and MOVE, and refuses a server without',
     'auto',
   ).default('auto'),
   staging: key(text('the name of a folder'), 'Name of that folder', 'mailferry-staging').default('mailferry-staging'),
@@ -516,7 +516,7 @@ function fileOf<A extends z.ZodType>(accounts: A) {
       './mailferry.db',
     ).default('./mailferry.db'),
     limits: key(limits, 'Bounds of the whole process').prefault({}),
-    notify: key(notify, 'Who is told of runs (not supported yet)', undefined, 'off').optional(),
+    notify: key(notify, 'Who is told of runs', undefined, 'off').optional(),
     defaults: key(defaults, 'Said once for all accounts, which may say otherwise').optional(),
     accounts: key(
       z.array(accounts, { error: 'a list of accounts' }).min(1, { error: 'at least one account' }),
