@@ -1,7 +1,11 @@
-import { readFileSync } from 'node:fs';
-import { describe, expect, it } from 'vitest';
+import { execFile } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { describe, expect, it, onTestFinished } from 'vitest';
 import { parse } from 'yaml';
-import { PASSWORD, scratch } from '../cli/mailferry.js';
+import { PASSWORD, PROGRAM, scratch } from '../cli/mailferry.js';
 import { imapServer, letters, popServer } from '../cli/servers.js';
 
 /** Pages whose every command is run here, in order, as a reader would. */
@@ -33,6 +37,8 @@ describe('the commands of a page do what it says', () => {
     const env = {
       ALICE_OLD: PASSWORD,
       ALICE_NEW: PASSWORD,
+      BOB_OLD: PASSWORD,
+      BOB_NEW: PASSWORD,
       MAILFERRY_FROM_PASSWORD: PASSWORD,
       MAILFERRY_TO_PASSWORD: PASSWORD,
     };
@@ -63,18 +69,53 @@ describe('the commands of a page do what it says', () => {
 });
 
 interface PageConfig {
-  readonly accounts: readonly { readonly from: { readonly pop3: object }; readonly to: { readonly imap: object } }[];
+  readonly accounts: readonly {
+    readonly from: { readonly pop3: { readonly user?: string } };
+    readonly to: { readonly imap: { readonly user?: string } };
+  }[];
 }
 
-/** The configuration of a page with its hosts played by servers on this machine. */
+it('the line of the crontab on the page finds the passwords, as it does with next to no environment', async () => {
+  const blocks = blocksOf('cron');
+  const block = (wanted: string) => blocks.find(({ language }) => language === wanted)?.text ?? '';
+  const from = await popServer(letters(3), { user: 'alice' });
+  const to = await imapServer({ user: 'alice@new.example' });
+  const home = scratch();
+  home.write('mailferry.yaml', JSON.stringify(onThisMachine(parse(block('yaml')), from.port, to.port)));
+  // In a folder of its own: what the command leaves in its folder is searched for passwords.
+  const secrets = mkdtempSync(join(tmpdir(), 'mailferry-cron-'));
+  onTestFinished(() => rmSync(secrets, { recursive: true }));
+  writeFileSync(join(secrets, 'passwords'), block('env').replaceAll('…', PASSWORD), { mode: 0o600 });
+  const line = block('crontab')
+    .trim()
+    .replace(/^(\S+ +){5}/, '')
+    .replace('/etc/mailferry', home.dir)
+    .replace('./passwords', join(secrets, 'passwords'))
+    .replace(/(?<= )mailferry/, `'${process.execPath}' '${PROGRAM}'`);
+  const env = { PATH: '/usr/bin:/bin', HOME: home.dir };
+  const { stdout, stderr } = await promisify(execFile)('/bin/sh', ['-c', line], { env });
+  expect(stdout + stderr).toBe('');
+  expect([...to.mailboxes.values()].flatMap(mailbox => mailbox.octets)).toHaveLength(3);
+});
+
+it.each(PAGES)('no two accounts of %s have a login in common', page => {
+  for (const { language, text } of blocksOf(page)) {
+    if (language !== 'yaml') continue;
+    const { accounts }: PageConfig = parse(text);
+    for (const logins of [accounts.map(({ from }) => from.pop3.user), accounts.map(({ to }) => to.imap.user)])
+      expect(new Set(logins).size).toBe(logins.length);
+  }
+});
+
+/** The configuration of a page with its hosts played by servers on this machine, which know one user each. */
 function onThisMachine(config: PageConfig, pop3: number, imap: number): PageConfig {
-  const here = (port: number) => ({ host: '127.0.0.1', port, security: 'plain' });
+  const here = (port: number, user: string) => ({ host: '127.0.0.1', port, security: 'plain', user });
   return {
     ...config,
     accounts: config.accounts.map(({ from, to, ...rest }) => ({
       ...rest,
-      from: { pop3: { ...from.pop3, ...here(pop3) } },
-      to: { imap: { ...to.imap, ...here(imap) } },
+      from: { pop3: { ...from.pop3, ...here(pop3, 'alice') } },
+      to: { imap: { ...to.imap, ...here(imap, 'alice@new.example') } },
     })),
   };
 }
