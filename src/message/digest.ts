@@ -1,4 +1,4 @@
-import { createHash, type Hash } from 'node:crypto';
+import * as crypto from 'node:crypto';
 import type { MessageDigest } from './facts.js';
 import { type HeaderField, splitFields } from './header.js';
 
@@ -15,8 +15,8 @@ const COLON = 58;
  * (CRLF or LF); without one the whole message is header.
  */
 export class MessageDigester {
-  readonly #header = createHash('sha256');
-  readonly #body = createHash('sha256');
+  readonly #header = new Section();
+  readonly #body = new Section();
   #size = 0;
   #inBody = false;
   #line: LineState = { atStart: true, afterCr: false };
@@ -24,28 +24,34 @@ export class MessageDigester {
   /** latin1 */
   #kept = '';
   /** Digest of the canonical header once it has outgrown what is kept; null until then. */
-  #overflow: Hash | null = null;
+  #overflow: crypto.Hash | null = null;
   #fields: HeaderField[] = [];
 
-  /** Keeps no chunk: the caller may reuse the buffer. */
-  update(chunk: Buffer): void {
+  /**
+   * Keeps no chunk: the caller may reuse the buffer.
+   * @param last no more will come; not needed, but faster
+   */
+  update(chunk: Buffer, last = false): void {
     this.#size += chunk.length;
     if (this.#inBody) {
-      this.#body.update(chunk);
+      this.#body.take(chunk, last);
       return;
     }
     const end = this.#headerEnd(chunk);
-    this.#takeHeader(end === chunk.length ? chunk : chunk.subarray(0, end));
-    if (this.#inBody && end < chunk.length) this.#body.update(chunk.subarray(end));
+    this.#takeHeader(end === chunk.length ? chunk : chunk.subarray(0, end), last || this.#inBody);
+    if (this.#inBody && end < chunk.length) this.#body.take(chunk.subarray(end), last);
   }
 
   /** Call once, after the last chunk. */
   finish(): MessageDigest {
     // One allocation for three digests: thousands of them are kept at a time.
     const octets = Buffer.allocUnsafe(3 * DIGEST_OCTETS);
-    const header = digestInto(octets.subarray(0, DIGEST_OCTETS), this.#header);
-    const canonicalHeader = digestInto(octets.subarray(DIGEST_OCTETS, 2 * DIGEST_OCTETS), this.#canonical());
-    const body = digestInto(octets.subarray(2 * DIGEST_OCTETS), this.#body);
+    const header = octets.subarray(0, DIGEST_OCTETS);
+    const canonicalHeader = octets.subarray(DIGEST_OCTETS, 2 * DIGEST_OCTETS);
+    const body = octets.subarray(2 * DIGEST_OCTETS);
+    header.write(this.#header.finish(), 'latin1');
+    canonicalHeader.write(this.#overflow?.digest('binary') ?? sha256(this.#canonical()), 'latin1');
+    body.write(this.#body.finish(), 'latin1');
     return { header, canonicalHeader, body, size: this.#size };
   }
 
@@ -59,22 +65,22 @@ export class MessageDigester {
     return this.#octetsSeen > 127;
   }
 
-  #takeHeader(part: Buffer): void {
-    this.#header.update(part);
+  #takeHeader(part: Buffer, last: boolean): void {
+    this.#header.take(part, last);
     if (this.#overflow !== null) {
       this.#overflow.update(part);
       return;
     }
     const room = HEADER_KEPT - this.#kept.length;
     this.#kept += part.toString('latin1', 0, Math.min(part.length, room));
-    if (part.length > room) this.#overflow = this.#canonical().update(part.subarray(room));
+    if (part.length > room)
+      this.#overflow = crypto.createHash('sha256').update(this.#canonical()).update(part.subarray(room));
   }
 
-  #canonical(): Hash {
-    if (this.#overflow !== null) return this.#overflow;
+  #canonical(): Buffer {
     this.#fields = splitFields(this.#kept);
     this.#kept = '';
-    return createHash('sha256').update(canonicalHeader(this.#fields));
+    return canonicalHeader(this.#fields);
   }
 
   /** Index after the empty line that ends the header section, or the chunk's length if it goes on. */
@@ -103,10 +109,35 @@ export class MessageDigester {
   }
 }
 
-function digestInto(octets: Buffer, hash: Hash): Buffer {
-  octets.write(hash.digest('binary'), 'latin1');
-  return octets;
+/** The digest of header or body. One that comes in one piece needs no hash object, which costs more than small octets. */
+class Section {
+  #hash: crypto.Hash | null = null;
+  #digest: string | null = null;
+
+  /** @param last the section ends with these octets */
+  take(octets: Buffer, last: boolean): void {
+    if (last && this.#hash === null) this.#digest = sha256(octets);
+    else {
+      this.#hash ??= crypto.createHash('sha256');
+      this.#hash.update(octets);
+    }
+  }
+
+  /** latin1, one char an octet */
+  finish(): string {
+    return this.#digest ?? this.#hash?.digest('binary') ?? NOTHING;
+  }
 }
+
+/** Not before Node 20.12. */
+const oneShot: typeof crypto.hash | undefined = crypto.hash;
+
+/** latin1, one char an octet */
+function sha256(octets: Buffer): string {
+  return oneShot?.('sha256', octets, 'binary') ?? crypto.createHash('sha256').update(octets).digest('binary');
+}
+
+const NOTHING = sha256(Buffer.alloc(0));
 
 interface LineState {
   readonly atStart: boolean;

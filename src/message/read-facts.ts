@@ -20,9 +20,13 @@ export interface FactsOptions {
 export function readFacts(body: Iterable<Buffer>, hints: SourceHints, options: FactsOptions): MessageFacts {
   const digester = new MessageDigester();
   const hazards = new HazardScanner();
-  for (const chunk of body) {
-    digester.update(chunk);
-    hazards.update(chunk);
+  const chunks = body[Symbol.iterator]();
+  for (let chunk = chunks.next(); chunk.done !== true; ) {
+    // One ahead, to know the last; a chunk is good until two more are asked for.
+    const next = chunks.next();
+    digester.update(chunk.value, next.done);
+    hazards.update(chunk.value);
+    chunk = next;
   }
   const digest = digester.finish();
   const fields = groupFields(digester.fields);

@@ -99,7 +99,8 @@ async function main(): Promise<number> {
     const unseed = async (bed: Bed): Promise<void> => {
       for (const { user } of bed.mailboxes) await rm(source.maildirOf(user), { recursive: true, force: true });
     };
-    const smallest = count < 200 ? count : 200;
+    // Over few messages the start counts for as much as the messages do.
+    const few = Math.min(count, flags.full ? 1000 : 200);
 
     if (wants('pop3', 'sdbox', 'again', 'mbox')) {
       const bed = await seeded(['source'], count);
@@ -141,7 +142,7 @@ async function main(): Promise<number> {
     }
     if (wants('plain-server')) {
       const bed = {
-        ...(await seeded(['few'], smallest)),
+        ...(await seeded(['few'], few)),
         target: await dovecot({ capabilityOverride: NO_EXTENSIONS }),
       };
       const options = { window: 128, batch: 1, select: true, literals: 'synchronising' };
