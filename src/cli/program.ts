@@ -257,8 +257,8 @@ function runOptions(command: Command, carries: boolean): Command {
     .option('--yes', 'do not ask');
   if (!carries) return command;
   return command
-    .option('--from <URL>', 'one-off: pop3s://USER@HOST, pop3://…, mbox:PATH or maildir:PATH')
-    .option('--to <URL>', 'one-off: imaps://USER@HOST or imap://…')
+    .option('--from <URL>', 'one-off: pop3s://USER@HOST[:PORT], pop3://… (STLS), mbox:PATH or maildir:PATH')
+    .option('--to <URL>', 'one-off: imaps://USER@HOST[:PORT] or imap://… (STARTTLS)')
     .option('--folder <TEMPLATE>', 'one-off: folder to file mail in, e.g. Archive/{year}')
     .option('--limit <N>', 'carry at most N messages of each account', wholeNumber)
     .option('--since <DATE>', 'only mail from this date on, e.g. 2010-01-01')
@@ -277,6 +277,9 @@ const HELP_AFTER = `
 Two ways to start:
   mailferry init me@old.example --to me@new.example                        then look at mailferry.yaml and run: mailferry migrate
   mailferry migrate --from pop3s://me@old.example --to imaps://me@new.example --folder 'Archive/{year}'
+
+pop3s:// and imaps:// mean TLS from the first octet (ports 995 and 993); pop3:// and imap:// mean STLS and STARTTLS (110 and
+143), refused where the server offers no TLS, and only to this machine no TLS at all. Another port: HOST:PORT.
 
 Passwords are never given on the command line: they are asked for, or read from MAILFERRY_FROM_PASSWORD and
 MAILFERRY_TO_PASSWORD, or from where the configuration says (env, file, keyring, command).
