@@ -1,6 +1,7 @@
 import { loadConfig } from '../config/load.js';
-import { type FerryError, printable } from '../errors.js';
-import { safeJson } from '../report/safe-text.js';
+import { FerryError, printable } from '../errors.js';
+import { counted } from '../report/figures.js';
+import { hanging, safeJson } from '../report/safe-text.js';
 import { type AccountCheck, check, type Looked } from '../run/check.js';
 import { overallExit } from '../run/result.js';
 import { chosenAccounts, stateFile } from './accounts.js';
@@ -16,69 +17,80 @@ export async function checkCommand(
   const config = loadConfig(flags.config);
   const stop = listenForSignals(() => {});
   try {
-    const { jobs, unprepared } = await buildJobs(
-      config,
-      chosenAccounts(config, names),
-      stateFile(config, flags.state),
-      {},
-      stop.graceful,
-    );
+    const accounts = chosenAccounts(config, names);
+    const { jobs, unprepared } = await buildJobs(config, accounts, stateFile(config, flags.state), {}, stop.graceful);
     const checks = await check(jobs, stop.graceful);
     const errors = [...checks.flatMap(({ from, to }) => [from.error, to.error]), ...unprepared.map(u => u.error)];
-    if (flags.json === true)
-      out(
-        safeJson({
-          version: 1,
-          accounts: [...checks.map(asJson), ...unprepared.map(u => ({ name: u.name, error: plain(u.error) }))],
-        }),
-      );
-    else {
-      for (const one of checks) out(asText(one));
-      for (const { name, error } of unprepared)
-        out(`${printable(name)}\n  FAILED  ${error.message}\n          ${error.hint}`);
-    }
+    const found = new Map<string, AccountCheck | FerryError>();
+    for (const one of checks) found.set(one.name, one);
+    for (const { name, error } of unprepared) found.set(name, error);
+    const inOrder = accounts.flatMap(({ name }) => {
+      const one = found.get(name);
+      return one === undefined ? [] : [{ name, one }];
+    });
+    if (flags.json === true) out(safeJson({ version: 1, accounts: inOrder.map(asJson) }));
+    else out(inOrder.map(asText).join('\n'));
     return overallExit(errors.map(error => error?.exit ?? 0));
   } finally {
     stop.release();
   }
 }
 
-function asText({ name, source, destination, from, to }: AccountCheck): string {
+interface Found {
+  readonly name: string;
+  /** An error where not even its secrets could be had. */
+  readonly one: AccountCheck | FerryError;
+}
+
+const MOST_COLUMNS = 100;
+const INDENT = ' '.repeat(10);
+
+function asText({ name, one }: Found): string {
   const lines = [printable(name)];
-  lines.push(`  from    ${printable(source)}`);
-  if (from.facts === null) lines.push(...failed(from.error));
-  else {
-    const { facts } = from;
-    const count =
-      facts.messages === null
-        ? 'not counted'
-        : `${facts.messages} messages${facts.octets === null ? '' : `, ${facts.octets} octets`}`;
-    lines.push(`          ok, ${facts.security}, ${count}`);
-    if (facts.capabilities.length > 0) lines.push(`          ${facts.capabilities.map(c => printable(c)).join(' ')}`);
-    for (const text of facts.notices) lines.push(`          note: ${printable(text)}`);
+  const columns = Math.min(process.stdout.columns || 80, MOST_COLUMNS);
+  const say = (text: string, lead = INDENT) => lines.push(...hanging(printable(text, LONGEST), lead, columns));
+  const failed = (error: FerryError) => {
+    say(`${error.message}${unsaidWords(error)}`, `${INDENT}FAILED  `);
+    say(error.hint);
+  };
+  if (one instanceof FerryError) {
+    failed(one);
+    return lines.join('\n');
   }
-  lines.push(`  to      ${printable(destination)}`);
-  if (to.facts === null) lines.push(...failed(to.error));
+  const { source, destination, from, to } = one;
+  say(source, '  from    ');
+  if (from.facts === null) failed(from.error);
   else {
-    const { facts } = to;
-    const delimiter = facts.delimiter === null ? 'no folder hierarchy' : `delimiter ${printable(facts.delimiter)}`;
-    lines.push(
-      `          ok, ${facts.security}, ${printable(facts.server)}, ${facts.mailboxes} folders, ${delimiter}${facts.prefix === '' ? '' : `, prefix ${printable(facts.prefix)}`}`,
-    );
-    lines.push(`          ${facts.capabilities.map(c => printable(c)).join(' ')}`);
-    if (facts.quotaLeft !== null) lines.push(`          ${facts.quotaLeft} octets of quota left`);
-    for (const text of facts.notices) lines.push(`          note: ${printable(text)}`);
+    const { security, messages, octets, capabilities, notices } = from.facts;
+    const size = octets === null ? '' : `, ${octets} octets`;
+    say(`ok, ${security}, ${messages === null ? 'not counted' : `${counted(messages, 'message')}${size}`}`);
+    if (capabilities.length > 0) say(capabilities.join(' '));
+    for (const text of notices) say(`note: ${text}`);
+  }
+  say(destination, '  to      ');
+  if (to.facts === null) failed(to.error);
+  else {
+    const { security, server, mailboxes, delimiter, prefix, capabilities, quotaLeft, notices } = to.facts;
+    const hierarchy = delimiter === null ? 'no folder hierarchy' : `delimiter ${delimiter}`;
+    const under = prefix === '' ? '' : `, prefix ${prefix}`;
+    say(`ok, ${security}, ${server}, ${counted(mailboxes, 'folder')}, ${hierarchy}${under}`);
+    say(capabilities.join(' '));
+    if (quotaLeft !== null) say(`${quotaLeft} octets of quota left`);
+    for (const text of notices) say(`note: ${text}`);
   }
   return lines.join('\n');
 }
 
-function failed(error: FerryError): string[] {
-  const words =
-    error.serverText === undefined || error.message.includes(error.serverText) ? '' : `: ${error.serverText}`;
-  return [`          FAILED  ${error.message}${words}`, `          ${error.hint}`];
+/** Of a capability list. */
+const LONGEST = 4000;
+
+function unsaidWords({ serverText, message }: FerryError): string {
+  return serverText === undefined || message.includes(serverText) ? '' : `: ${serverText}`;
 }
 
-function asJson({ name, source, destination, from, to }: AccountCheck): unknown {
+function asJson({ name, one }: Found): unknown {
+  if (one instanceof FerryError) return { name, error: plain(one) };
+  const { source, destination, from, to } = one;
   return { name, source, destination, from: side(from), to: side(to) };
 }
 

@@ -191,11 +191,34 @@ describe('looking without touching', () => {
     });
     const { code, out } = await home.run('check');
     expect(code).toBe(77);
-    expect(out).toMatch(/alice\n.*\n +FAILED .*wrong user or password/);
+    expect(out).toMatch(/alice\n.*\n +FAILED .*wrong\s+user\s+or\s+password/);
     expect(out).toMatch(/to .*\n +FAILED .*127\.0\.0\.1:9/);
     expect(out).toMatch(/bob\n.*\n +ok/);
     const { accounts } = JSON.parse((await home.run('check', '--json')).out);
     expect(accounts[0].from).toMatchObject({ ok: false, error: { code: 'LOGIN_REFUSED' } });
+  });
+
+  it('check keeps the order of the configuration and the width of the screen, and counts one folder as one', async () => {
+    const home = scratch();
+    const from = await popServer([]);
+    const capabilities = Array.from({ length: 40 }, (_, i) => `X-CAPABILITY-${i}`);
+    const to = await imapServer({ capabilities });
+    home.configure({
+      accounts: [
+        { name: 'first', from: pop3(from, { password: { env: 'UNSET' } }), to: imap(to) },
+        { name: 'second', from: pop3(from), to: imap(to) },
+        { name: 'third', from: pop3({ port: 9 }), to: imap(to) },
+      ],
+    });
+    const { code, out } = await home.run('check');
+    expect(code).toBe(78);
+    expect(out.match(/^\S+$/gm)).toEqual(['first', 'second', 'third']);
+    expect(out).toMatch(/^first\n +FAILED [\s\S]*UNSET\s+is\s+not\s+set\n/);
+    expect(out).toContain(', 1 folder, ');
+    expect(out.split('\n').filter(line => line.length > 80)).toEqual([]);
+    for (const capability of capabilities) expect(out.split(/\s+/)).toContain(capability);
+    const { accounts } = JSON.parse((await home.run('check', '--json')).out);
+    expect(accounts.map(({ name }: { name: string }) => name)).toEqual(['first', 'second', 'third']);
   });
 
   it('status needs no server', async () => {
