@@ -1,5 +1,17 @@
-import { closeSync, fsyncSync, openSync, realpathSync, statSync } from 'node:fs';
-import { dirname } from 'node:path';
+import {
+  chmodSync,
+  closeSync,
+  copyFileSync,
+  existsSync,
+  fsyncSync,
+  mkdtempSync,
+  openSync,
+  realpathSync,
+  rmSync,
+  statSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
 import type Sqlite from 'better-sqlite3';
 import { FerryError, printable } from '../errors.js';
 import { builder } from './database.js';
@@ -34,12 +46,45 @@ export function openFile(path: string): Sqlite.Database {
 export function openFileToRead(path: string): Sqlite.Database | null {
   if (!exists(path)) return null;
   let version = 0;
-  const driver = open(path, { readonly: true }, driver => {
+  const look = (driver: Sqlite.Database) => {
     version = identify(driver, path);
-  });
+  };
+  const driver = openWhereItIs(path, look) ?? openCopy(path, look);
   if (version > 0) return driver;
   driver.close();
   return null;
+}
+
+/** null: SQLite makes two files beside a file in WAL mode, even to read it, and may not here. */
+function openWhereItIs(path: string, look: (driver: Sqlite.Database) => void): Sqlite.Database | null {
+  try {
+    return open(path, { readonly: true }, look);
+  } catch (thrown) {
+    if (thrown instanceof FerryError && /^SQLITE_(CANTOPEN|READONLY)/.test(codeOf(thrown.cause))) return null;
+    throw thrown;
+  }
+}
+
+/** A state file in a place that cannot be written, read from a copy of it. Nobody writes to it: its log would be there. */
+function openCopy(path: string, look: (driver: Sqlite.Database) => void): Sqlite.Database {
+  const folder = mkdtempSync(join(tmpdir(), 'mailferry-state-'));
+  try {
+    const copy = join(folder, 'copy.db');
+    for (const ending of ['', '-wal']) {
+      if (ending !== '' && !existsSync(`${path}${ending}`)) continue;
+      copyFileSync(path + ending, copy + ending);
+      chmodSync(copy + ending, 0o600);
+    }
+    return open(copy, {}, look);
+  } catch (thrown) {
+    if (thrown instanceof FerryError) throw thrown;
+    const text = `the state file ${path} cannot be read: ${printable(thrown instanceof Error ? thrown.message : String(thrown))}`;
+    const hint = `Run it as the user the state file belongs to; copying it needs room in ${tmpdir()}.`;
+    throw new FerryError('STATE_UNWRITABLE', text, { cause: thrown, hint });
+  } finally {
+    // Open, it stays readable without a name.
+    rmSync(folder, { recursive: true, force: true });
+  }
 }
 
 /** An empty ledger that lives in memory, for reading where there is no file. */

@@ -68,9 +68,20 @@ export function holderOf(ledger: Database, account: string): Holder | null {
   if (!existsSync(ledger.path)) return null;
   const path = lockPath(ledger.path, account);
   if (!existsSync(path)) return null;
-  const probe = begin(path);
+  const probe = probed(path);
+  if (probe === 'held') return readHolder(ledger, account) ?? null;
   probe?.close();
-  return probe === null ? (readHolder(ledger, account) ?? null) : null;
+  return null;
+}
+
+/** null: it cannot be tried here by who may only read. */
+function probed(path: string): Sqlite.Database | 'held' | null {
+  try {
+    return begin(path) ?? 'held';
+  } catch (thrown) {
+    if (/^SQLITE_(READONLY|CANTOPEN|PERM)/.test(codeOf(thrown))) return null;
+    throw thrown;
+  }
 }
 
 /** Of the real file: two names of one ledger are one lock. The hash keeps any account name out of the file system. */

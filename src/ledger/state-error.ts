@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { asFerryError, FerryError } from '../errors.js';
 
@@ -6,7 +7,7 @@ export function stateError(thrown: unknown, path: string): FerryError {
   if (thrown instanceof FerryError) return thrown;
   const code = codeOf(thrown);
   const said = `${thrown instanceof Error ? thrown.message : String(thrown)} (${code})`;
-  if (/^(ENOENT|ENOTDIR)$/.test(code)) {
+  if (/^(ENOENT|ENOTDIR)$/.test(code) && !existsSync(dirname(path))) {
     return unwritable(`the directory ${dirname(path)} of the state file does not exist`, thrown);
   }
   if (/^(SQLITE_FULL|ENOSPC|EDQUOT)$/.test(code)) {

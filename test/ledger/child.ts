@@ -3,7 +3,7 @@ import { writeSync } from 'node:fs';
 import { asFerryError } from '../../src/errors.js';
 import type { Intent } from '../../src/ledger/ledger.js';
 import { acquireAccountLock } from '../../src/ledger/lock.js';
-import { openLedger } from '../../src/ledger/sqlite-ledger.js';
+import { openLedger, openLedgerReadOnly } from '../../src/ledger/sqlite-ledger.js';
 
 const [command = '', path = ''] = process.argv.slice(2);
 
@@ -82,4 +82,5 @@ function lock(): void {
 
 if (command === 'fill') fill();
 else if (command === 'lock') lock();
+else if (command === 'status') attempt(() => say(JSON.stringify(openLedgerReadOnly(path).status(null))));
 else attempt(() => openLedger(path).close());

@@ -1,10 +1,20 @@
 import { spawnSync } from 'node:child_process';
-import { chmodSync, copyFileSync, existsSync, mkdirSync, readFileSync, truncateSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { Database } from '../../src/ledger/database.js';
 import type { LedgerReader } from '../../src/ledger/ledger.js';
 import { openFile } from '../../src/ledger/ledger-file.js';
+import { acquireAccountLock } from '../../src/ledger/lock.js';
 import { openLedger, SqliteLedger } from '../../src/ledger/sqlite-ledger.js';
 import { key } from '../contract/ledger.js';
 import { answers, history } from './history.js';
@@ -184,6 +194,38 @@ describe('a process that cannot write', () => {
     expect(
       expectStop(said, path, new RegExp(`^STATE_UNWRITABLE no space for the state file in ${directory}$`)),
     ).toBeGreaterThan(0);
+  });
+
+  it('that may only be read is read, beside its lock, with a log and without, and nothing is left of that', async () => {
+    const directory = temporaryDirectory();
+    chmodSync(directory, 0o755);
+    const home = join(directory, 'state');
+    mkdirSync(home);
+    const path = join(home, 'mailferry.db');
+    const ledger = openLedger(path);
+    ledger.beginRun({ id: 'r1', startedAt: 1, options: null });
+    ledger.account('alice', { source: 's', destination: 'd' });
+    const lock = acquireAccountLock(path, 'alice');
+    // As a backup takes it, or a machine that lost power.
+    const cut = join(directory, 'cut');
+    mkdirSync(cut);
+    for (const ending of ['', '-wal']) copyFileSync(path + ending, join(cut, `mailferry.db${ending}`));
+    lock.release();
+    ledger.close();
+    const temporary = join(directory, 'tmp');
+    mkdirSync(temporary);
+    chmodSync(temporary, 0o777);
+    for (const folder of [home, cut]) {
+      for (const name of readdirSync(folder)) chmodSync(join(folder, name), 0o444);
+      chmodSync(folder, 0o555);
+      const files = readdirSync(folder);
+      const how = process.getuid?.() === 0 ? { uid: 65534 } : {};
+      const before = ['/usr/bin/env', `TMPDIR=${temporary}`];
+      const said = await start(['status', join(folder, 'mailferry.db')], { ...how, before }).rest();
+      expect(JSON.parse(said[0] ?? '')).toMatchObject([{ name: 'alice', running: null }]);
+      expect([readdirSync(folder), readdirSync(temporary)]).toEqual([files, []]);
+      chmodSync(folder, 0o755);
+    }
   });
 
   it('because the directory or the file is read-only says so and leaves no file', async context => {

@@ -89,6 +89,12 @@ describe('a new state file', () => {
     expect(existsSync(dirname(path))).toBe(false);
   });
 
+  it.runIf(process.platform === 'linux')('that cannot be made says why, of a directory that is there', () => {
+    const { code, message } = errorOf(() => openLedger('/proc/mailferry.db'));
+    expect(code).toBe('STATE_UNWRITABLE');
+    expect(message).toMatch(/^the state file \/proc\/mailferry\.db cannot be used: ENOENT/);
+  });
+
   it.each(OPENERS)('is never made below a file, opened %s', (_, open) => {
     const directory = temporaryDirectory();
     writeFileSync(join(directory, 'file'), 'x');
