@@ -265,6 +265,12 @@ export const ERRORS = facts({
     exit: 1,
     hint: 'The message is no longer where it was stored; the source is left alone.',
   },
+  NOTHING_CARRIED: {
+    scope: 'account',
+    retry: 'later',
+    exit: 1,
+    hint: 'Run mailferry migrate; mailferry plan shows what is at the source.',
+  },
   TWIN_FOUND: {
     scope: 'message',
     retry: 'never',

@@ -1,27 +1,55 @@
 import { resolve } from 'node:path';
+import type { AccountConfig } from '../config/config.js';
 import { loadConfig } from '../config/load.js';
 import { FerryError, printable } from '../errors.js';
+import type { AccountStatus } from '../ledger/ledger.js';
 import { openLedgerReadOnly } from '../ledger/sqlite-ledger.js';
 import { renderStatus, renderStatusJson } from '../report/status.js';
+import { lastResults } from '../run/recorded-result.js';
 import { chosenAccounts } from './accounts.js';
+import { identityOf } from './ends.js';
 import { out } from './io.js';
 import type { ConfigFlags } from './program.js';
 
 /** What the ledger says, offline. Of a state file that is named, runs without a configuration included, all it knows. */
 export function statusCommand(names: readonly string[], flags: ConfigFlags & { readonly json?: boolean }): number {
   const config = flags.state === undefined ? loadConfig(flags.config) : null;
-  const chosen = config === null ? names : chosenAccounts(config, names).map(account => account.name);
+  const configured = config === null ? [] : chosenAccounts(config, names);
+  const chosen = config === null ? names : configured.map(account => account.name);
   const ledger = openLedgerReadOnly(config?.state ?? resolve(flags.state ?? ''));
   try {
     const all = ledger.status(chosen.length === 0 ? null : chosen);
     const known = new Map(all.map(status => [status.name, status]));
-    const rows = chosen.length === 0 ? all : chosen.flatMap(name => known.get(name) ?? []);
+    for (const account of configured) if (!known.has(account.name)) known.set(account.name, neverRun(account));
+    const recorded = chosen.length === 0 ? all : chosen.flatMap(name => known.get(name) ?? []);
     const missing = config === null ? chosen.filter(name => !known.has(name)) : [];
     if (missing.length > 0)
       throw new FerryError('USAGE', `no account ${missing.map(name => printable(name)).join(', ')} in this state file`);
+    const last = lastResults(recorded);
+    const rows = recorded.map(status => {
+      const told = last.get(status.name);
+      // The run's own exit code is that of all its accounts together.
+      const lastRun =
+        status.lastRun === null || told === undefined ? status.lastRun : { ...status.lastRun, exitCode: told.exitCode };
+      return { ...status, lastRun, error: told?.error ?? null, left: told?.left ?? 0 };
+    });
     out(flags.json === true ? renderStatusJson(rows) : renderStatus(rows));
     return 0;
   } finally {
     ledger.close();
   }
+}
+
+function neverRun(account: AccountConfig): AccountStatus {
+  return {
+    name: account.name,
+    ...identityOf(account),
+    lastRun: null,
+    done: 0,
+    refused: 0,
+    inDoubt: 0,
+    octets: 0,
+    failures: [],
+    running: null,
+  };
 }

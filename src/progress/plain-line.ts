@@ -32,6 +32,11 @@ export function eventLine(event: RunEvent, dryRun: boolean): string | null {
       return `${shown(event.account, NAME)}: from ${shown(event.source)} to ${shown(event.destination)}`;
     case 'retry':
       return `${shown(event.account, NAME)}: ${shown(event.text)}; trying again in ${duration(event.inSeconds)}`;
+    // Said before, for it cannot be undone.
+    case 'phase':
+      return event.phase === 'removing'
+        ? `${shown(event.account, NAME)}: removing verified messages from the source, as the configuration says`
+        : null;
     case 'account-ended': {
       const { error } = event.result;
       const why = error === null ? '' : ` (${error.code}: ${shown(error.text)})`;

@@ -1,6 +1,6 @@
 import type { AccountResult, RunResult } from '../run/result.js';
 import { shown } from './safe-text.js';
-import { folderRows, totalsOf } from './summary.js';
+import { copiesOf, folderRows, totalsOf } from './summary.js';
 
 const COLUMNS = [
   'record',
@@ -33,7 +33,9 @@ function* rowsOf(result: RunResult): Iterable<Row> {
     const common = { run: result.run, account: account.name };
     const totals = totalsOf(account);
     const { code, text } = account.error ?? { code: 'OK', text: '' };
-    yield { record: 'account', ...common, code, text, messages: totals.listed, octets: totals.bytes };
+    const { recorded } = totals;
+    const [messages, octets] = recorded === null ? [totals.listed, totals.bytes] : [copiesOf(recorded), recorded.bytes];
+    yield { record: 'account', ...common, code, text, messages, octets };
     for (const row of folderRows(account)) {
       const code = row.created ? (result.dryRun ? 'TO_BE_CREATED' : 'CREATED') : null;
       yield { record: 'folder', ...common, folder: row.folder, code, messages: row.messages, octets: row.bytes };
@@ -65,10 +67,28 @@ function* rowsOf(result: RunResult): Iterable<Row> {
         uid_end: m.uid === null ? null : m.uid + 1,
       };
     }
+    for (const row of countRows(account)) yield { ...common, ...row };
     for (const m of account.malformed ?? [])
       yield { record: 'odd-header', ...common, reference: m.ref, code: 'MALFORMED', text: m.text };
     for (const notice of account.notices) yield { record: 'notice', ...common, text: notice };
   }
+}
+
+/** Figures that have no message of their own. */
+function countRows({ recorded, verdicts, removed, removal }: AccountResult): Row[] {
+  const rows: Row[] = [];
+  if (recorded !== undefined) {
+    const { stored, bytes, rolledBack, refused, inDoubt } = recorded;
+    rows.push({ record: 'recorded', code: 'STORED', messages: stored, octets: bytes });
+    rows.push({ record: 'recorded', code: 'ROLLED_BACK', messages: rolledBack });
+    rows.push({ record: 'recorded', code: 'REFUSED', messages: refused });
+    rows.push({ record: 'recorded', code: 'IN_DOUBT', messages: inDoubt });
+  }
+  for (const [code, messages] of Object.entries(verdicts ?? {})) rows.push({ record: 'verified', code, messages });
+  if (removed !== undefined) rows.push({ record: 'removed', code: 'FROM_SOURCE', messages: removed });
+  if (removal !== undefined)
+    rows.push({ record: 'removal', code: 'DAYS_AFTER_VERIFY', text: String(removal.daysAfterVerify) });
+  return rows;
 }
 
 function forecastRows({ forecast, unknown, foldersToCreate }: AccountResult): Row[] {

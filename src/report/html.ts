@@ -8,7 +8,9 @@ import { STYLE } from './html-style.js';
 import { html, Markup, NOTHING } from './html-text.js';
 import {
   closingLine,
+  copiesOf,
   type Expectation,
+  endMeaning,
   exitMeaning,
   expectationsOf,
   folderRows,
@@ -34,6 +36,7 @@ export async function renderHtml(result: RunResult, generator: string): Promise<
   const verdict = verdictOf(result);
   const title = `mailferry ${result.dryRun ? 'dry run' : 'report'} ${result.run}`;
   const steps = nextSteps(result);
+  const totals = totalsOfRun(result);
   const page = html`<!doctype html>
 <html lang="en">
 <head>
@@ -53,9 +56,9 @@ export async function renderHtml(result: RunResult, generator: string): Promise<
 <main id="main">
 <section class="verdict ${verdict.mood}" aria-label="Verdict">
 <p>${verdict.headline}</p>
-${verdict.verification === null ? NOTHING : html`<p>${verdict.verification}</p>`}
-<p>In messages: ${closingLine(totalsOfRun(result), result.dryRun)}.</p>
-<p>Exit ${result.exitCode}: ${exitMeaning(result.exitCode)}.</p>
+${verdict.verification === null ? NOTHING : html`<p>${verdict.verification}</p>`}${verdict.removal === null ? NOTHING : html`\n<p>${verdict.removal}</p>`}
+<p>In ${totals.recorded === null ? 'messages' : 'copies'}: ${closingLine(totals, result.dryRun)}.</p>
+<p>Exit ${result.exitCode}: ${endMeaning(result, totals)}.</p>
 </section>
 ${steps.length === 0 ? NOTHING : html`<section aria-labelledby="next"><h2 id="next">Next steps</h2><ul>${steps.map(s => html`<li>${s}</li>`)}</ul></section>`}
 ${accountsSection(result)}
@@ -134,18 +137,33 @@ function accountsSection(result: RunResult): Markup {
     numbers('In doubt', r => r.inDoubt),
     numbers('Not reached', r => r.left),
     numbers('Verified', r => r.verified),
+    numbers('Removed from the source', r => r.removed),
   ];
-  const columns: Column<Row>[] = [
-    { head: 'Account', cell: r => accountCell(r.account) },
-    { head: 'Exit', number: r => r.account.exitCode, cell: r => String(r.account.exitCode) },
+  const carried: Column<Row>[] = [
     numbers('Listed', r => r.listed),
     numbers(result.dryRun ? 'Would copy' : 'Copied', r => r.copied),
     numbers('Known', r => r.known),
     ...rare.filter(column => rows.some(row => (column.number?.(row) ?? 0) > 0)),
     { head: 'Octets', number: r => r.bytes, cell: r => octets(r.bytes) },
+  ];
+  const readBack: Column<Row>[] = [
+    numbers('Recorded', r => (r.recorded === null ? 0 : copiesOf(r.recorded))),
+    numbers('Verified', r => r.verified),
+    numbers('Failed', r => r.refused),
+    numbers('Changed', r => r.changed),
+    numbers('Rolled back', r => r.recorded?.rolledBack ?? 0),
+    numbers('Refused', r => r.recorded?.refused ?? 0),
+    numbers('In doubt', r => r.recorded?.inDoubt ?? 0),
+    { head: 'Octets stored', number: r => r.recorded?.bytes ?? 0, cell: r => octets(r.recorded?.bytes ?? 0) },
+  ];
+  const verify = rows.some(({ recorded }) => recorded !== null);
+  const columns: Column<Row>[] = [
+    { head: 'Account', cell: r => accountCell(r.account) },
+    { head: 'Exit', number: r => r.account.exitCode, cell: r => String(r.account.exitCode) },
+    ...(verify ? readBack : carried),
     { head: 'Time', number: r => r.account.seconds, cell: r => duration(r.account.seconds) },
   ];
-  const caption = `${counted(rows.length, 'account')}, counted in messages`;
+  const caption = `${counted(rows.length, 'account')}, counted in ${verify ? 'copies' : 'messages'}`;
   return html`<section aria-labelledby="accounts"><h2 id="accounts">Accounts</h2>
 ${table('table-accounts', caption, columns, rows)}
 ${result.accounts.map(accountError)}</section>`;
@@ -193,7 +211,7 @@ ${table('table-expect', 'What a run would meet, by account', columns, rows)}</se
 
 /** Figures told in words. */
 const NOT_KNOWN = 'not known';
-const WORDS: ReadonlySet<string> = new Set(['time', 'room', 'too large', NOT_KNOWN]);
+const WORDS: ReadonlySet<string> = new Set(['time', 'room', 'too large', 'removal', NOT_KNOWN]);
 
 interface Trouble {
   readonly kind: string;

@@ -62,6 +62,20 @@ const account = z.looseObject({
   folderBytes: counts.describe('octets by folder').exactOptional(),
   years: z.record(z.string(), z.looseObject({ messages: n, bytes: n })).exactOptional(),
   removed: n.describe('removed at the source after their copies had been verified').exactOptional(),
+  removal: z
+    .looseObject({ daysAfterVerify: z.number().min(0).describe('0: at the end of the run that verifies') })
+    .describe('verified mail is removed at the source; absent: never, or this source has no lasting identities')
+    .exactOptional(),
+  recorded: z
+    .looseObject({
+      stored: n.describe('at the destination: what is read back, all of it or a sample'),
+      bytes: n.describe('octets of those'),
+      rolledBack: n.describe('removed by rollback and not carried again since'),
+      refused: n,
+      inDoubt: n,
+    })
+    .describe('verify: copies recorded of this account, by what became of them')
+    .exactOptional(),
   unknown: z
     .array(z.string())
     .readonly()

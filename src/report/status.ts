@@ -1,4 +1,5 @@
 import { ERRORS, type ErrorCode } from '../errors.js';
+import type { AccountError } from '../run/result.js';
 import { count, counted, moment, octets } from './figures.js';
 import { cut, displayWidth, hanging, padEnd, padStart, safeJson, shown } from './safe-text.js';
 import { exitMeaning } from './summary.js';
@@ -12,8 +13,12 @@ export interface StatusAccount {
   readonly done: number;
   readonly refused: number;
   readonly inDoubt: number;
+  /** What ended this account's part of the last run early. */
+  readonly error: AccountError | null;
   /** Octets delivered in all. */
   readonly octets: number;
+  /** Messages the last run listed and did not reach. */
+  readonly left: number;
   readonly failures: readonly {
     readonly label: string;
     readonly mailbox: string;
@@ -56,6 +61,8 @@ export function renderStatusJson(accounts: readonly StatusAccount[]): string {
     refused: a.refused,
     inDoubt: a.inDoubt,
     octets: a.octets,
+    error: a.error,
+    left: a.left,
     failures: a.failures.map(f => ({
       ref: f.label,
       mailbox: f.mailbox,
@@ -84,6 +91,11 @@ function details(account: StatusAccount): string[] {
   const step = nextStep(account);
   if (step === null && account.failures.length === 0) return [];
   const lines = ['', cut(`${shown(account.name)}: ${situation(account)}`, COLUMNS)];
+  const { error } = account;
+  if (error !== null && account.running === null && !isInterruption(error)) {
+    const end = error.side === null ? '' : error.side === 'from' ? ' (source)' : ' (destination)';
+    lines.push(...hanging(`${shown(error.code)}${end}: ${shown(error.text)}`, '  ! ', COLUMNS));
+  }
   for (const f of account.failures.slice(0, FIRST_FAILURES)) {
     const why = f.failure === null ? 'in doubt' : `${shown(f.failure.code)}: ${shown(f.failure.text)}`;
     lines.push(...hanging(`${shown(f.label)} to ${shown(f.mailbox)}: ${why}`, '  - ', COLUMNS));
@@ -101,17 +113,28 @@ function situation(account: StatusAccount): string {
   if (account.lastRun === null) return 'no run yet';
   if (account.lastRun.endedAt === null) return 'the last run was broken off';
   const code = account.lastRun.exitCode ?? 0;
+  if (account.error !== null && isInterruption(account.error)) return `exit ${code}, ${shown(account.error.text)}`;
   if (code !== 0) return `exit ${code}, ${exitMeaning(code)}`;
-  return `${counted(account.refused, 'message')} refused, ${count(account.inDoubt)} in doubt`;
+  const left = account.left > 0 ? `, ${count(account.left)} not reached in the last run` : '';
+  return `${counted(account.refused, 'message')} refused, ${count(account.inDoubt)} in doubt${left}`;
+}
+
+function isInterruption({ code }: AccountError): boolean {
+  return code === 'INTERRUPTED';
 }
 
 /** What to do about this account; null: nothing. */
 function nextStep(account: StatusAccount): string | null {
   if (account.running !== null) return null;
   if (account.lastRun === null) return 'Run mailferry migrate.';
+  const { error } = account;
+  if (error !== null && !isInterruption(error))
+    return /\brun\b/i.test(error.hint) ? error.hint : `${error.hint} Then run mailferry migrate again.`;
   if (account.lastRun.endedAt === null) return 'Run mailferry migrate again; what is done stays done.';
   if (account.inDoubt > 0) return `Run mailferry migrate again. ${ERRORS.IN_DOUBT.hint}`;
+  if (error !== null) return 'Run mailferry migrate again; what is done stays done.';
   if (account.refused > 0) return 'Run mailferry migrate --retry-failed once the cause is gone.';
   const code = account.lastRun.exitCode ?? 0;
+  if (code === 0 && account.left > 0) return 'Run mailferry migrate again for the rest.';
   return code === 0 ? null : 'Run mailferry migrate again once the cause is gone.';
 }

@@ -1,5 +1,5 @@
 import { ERRORS, type ErrorCode } from '../errors.js';
-import type { AccountResult, FailedMessage, RunResult } from '../run/result.js';
+import type { AccountResult, FailedMessage, Recorded, Removal, RunResult } from '../run/result.js';
 import { count, counted, duration, octets } from './figures.js';
 
 /** Messages of one account or of a whole run, by how they ended. */
@@ -17,6 +17,10 @@ export interface Totals {
   readonly left: number;
   readonly verified: number;
   readonly bytes: number;
+  /** Removed at the source. */
+  readonly removed: number;
+  /** Copies the ledger holds; null: not a verify run. */
+  readonly recorded: Recorded | null;
 }
 
 export function totalsOf(account: AccountResult): Totals {
@@ -33,12 +37,14 @@ export function totalsOf(account: AccountResult): Totals {
     left: account.left,
     verified: account.verified,
     bytes: account.bytes,
+    removed: account.removed ?? 0,
+    recorded: account.recorded ?? null,
   };
 }
 
 export function totalsOfRun(result: RunResult): Totals {
   const all = result.accounts.map(totalsOf);
-  const sum = (key: keyof Totals) => all.reduce((total, one) => total + one[key], 0);
+  const sum = (key: Exclude<keyof Totals, 'recorded'>) => all.reduce((total, one) => total + one[key], 0);
   return {
     listed: sum('listed'),
     copied: sum('copied'),
@@ -51,11 +57,30 @@ export function totalsOfRun(result: RunResult): Totals {
     left: sum('left'),
     verified: sum('verified'),
     bytes: sum('bytes'),
+    removed: sum('removed'),
+    recorded: all.reduce<Recorded | null>((total, { recorded }) => addRecorded(total, recorded), null),
   };
+}
+
+function addRecorded(a: Recorded | null, b: Recorded | null): Recorded | null {
+  if (a === null || b === null) return a ?? b;
+  return {
+    stored: a.stored + b.stored,
+    bytes: a.bytes + b.bytes,
+    rolledBack: a.rolledBack + b.rolledBack,
+    refused: a.refused + b.refused,
+    inDoubt: a.inDoubt + b.inDoubt,
+  };
+}
+
+/** All copies the ledger holds. */
+export function copiesOf({ stored, rolledBack, refused, inDoubt }: Recorded): number {
+  return stored + rolledBack + refused + inDoubt;
 }
 
 /** "done 497, refused 2, in doubt 1, of 500": one line that says it all, made for mail from cron. */
 export function closingLine(totals: Totals, dryRun: boolean): string {
+  if (totals.recorded !== null) return verifyLine(totals, totals.recorded);
   const parts = dryRun
     ? [`would copy ${count(totals.copied + totals.adopted)}`, `already there ${count(totals.known)}`]
     : [`done ${count(totals.copied + totals.adopted + totals.known + totals.leftOut)}`];
@@ -63,7 +88,24 @@ export function closingLine(totals: Totals, dryRun: boolean): string {
   parts.push(`refused ${count(totals.refused)}`, `in doubt ${count(totals.inDoubt)}`);
   if (totals.left > 0) parts.push(`not reached ${count(totals.left)}`);
   parts.push(`of ${count(totals.listed)}`);
-  return parts.join(', ');
+  return `${parts.join(', ')}${totals.removed > 0 ? `; removed from the source ${count(totals.removed)}` : ''}`;
+}
+
+/** "verified 12, failed 0, rolled back 3, of 15 recorded copies". */
+function verifyLine(totals: Totals, recorded: Recorded): string {
+  const parts = [`verified ${count(totals.verified)}`, `failed ${count(totals.refused)}`];
+  if (totals.changed > 0) parts.push(`changed ${count(totals.changed)}`);
+  parts.push(...notThere(recorded));
+  return `${parts.join(', ')}, of ${counted(copiesOf(recorded), 'recorded copy', 'recorded copies')}`;
+}
+
+/** Copies that are recorded and not at the destination. */
+export function notThere({ rolledBack, refused, inDoubt }: Recorded): string[] {
+  return [
+    ...(rolledBack > 0 ? [`rolled back ${count(rolledBack)}`] : []),
+    ...(refused > 0 ? [`refused ${count(refused)}`] : []),
+    ...(inDoubt > 0 ? [`in doubt ${count(inDoubt)}`] : []),
+  ];
 }
 
 const MEANINGS: Readonly<Record<number, string>> = {
@@ -84,6 +126,13 @@ const MEANINGS: Readonly<Record<number, string>> = {
 /** What an exit code means, in a few words. */
 export function exitMeaning(code: number): string {
   return MEANINGS[code] ?? 'unknown';
+}
+
+/** The same of a run or account, which may have been told to stop before all was done. */
+export function endMeaning({ exitCode }: { readonly exitCode: number }, { left, recorded }: Totals): string {
+  if (exitCode === 0 && left > 0) return `done as far as asked, ${count(left)} not reached`;
+  if (exitCode === 0 && recorded !== null && recorded.stored === 0) return 'nothing to verify';
+  return exitMeaning(exitCode);
 }
 
 export interface FailureGroup {
@@ -147,7 +196,7 @@ const NOT_KNOWN: ReadonlyMap<string, string> = new Map([
 
 /** What a dry run expects of an account; empty for other runs and where it was broken off. */
 export function expectationsOf(account: AccountResult): Expectation[] {
-  const { forecast, bytes } = account;
+  const { forecast, bytes, removal } = account;
   if (forecast === undefined) return [];
   const { seconds, paceOfRuns, quotaLeft, tooLarge, appendLimit, doubtfulSplits } = forecast;
   const number = (what: string, n: number | null, note = ''): Expectation => ({
@@ -168,9 +217,17 @@ export function expectationsOf(account: AccountResult): Expectation[] {
   if (doubtfulSplits > 0 || account.source?.startsWith('mbox:') === true)
     rows.push(number('doubtful separators', doubtfulSplits));
   rows.push(number('folders to create', account.foldersToCreate?.length ?? 0));
+  if (removal !== undefined) rows.push({ what: 'removal', value: removalWords(removal), number: null });
   const unknown = (account.unknown ?? []).flatMap(figure => NOT_KNOWN.get(figure) ?? []);
   if (unknown.length > 0) rows.push({ what: 'not known', value: unknown.join(', '), number: null });
   return rows;
+}
+
+/** When mail is removed at the source. */
+function removalWords({ daysAfterVerify }: Removal): string {
+  return daysAfterVerify === 0
+    ? 'each message leaves the source once its copies are verified (delete: afterVerify)'
+    : `each message leaves the source ${count(daysAfterVerify)} days after its copies were verified (delete: daysAfterVerify)`;
 }
 
 function roomOf(account: AccountResult): string {
@@ -211,13 +268,17 @@ export interface Verdict {
   readonly headline: string;
   /** One sentence on verification; null for dry runs and runs that delivered nothing. */
   readonly verification: string | null;
+  /** One sentence on removal at the source; null where nothing is ever removed there. */
+  readonly removal: string | null;
 }
 
 /** How a run ended, in the words put at the top of every report. */
 export function verdictOf(result: RunResult): Verdict {
   const totals = totalsOfRun(result);
   if (result.dryRun) return dryVerdict(result, totals);
-  return { ...headlineOf(result, totals), verification: verificationOf(result, totals) };
+  const headline =
+    totals.recorded === null ? headlineOf(result, totals) : verifyHeadline(result, totals, totals.recorded);
+  return { ...headline, verification: verificationOf(result, totals), removal: removalSentence(result, totals) };
 }
 
 function dryVerdict(result: RunResult, totals: Totals): Verdict {
@@ -230,7 +291,39 @@ function dryVerdict(result: RunResult, totals: Totals): Verdict {
     ...(broken > 0 ? [`${counted(broken, 'account')} could not be looked at to the end.`] : []),
   ].join(' ');
   const mood = broken > 0 ? 'bad' : short + totals.refused > 0 ? 'attention' : 'neutral';
-  return { mood, headline, verification: null };
+  return { mood, headline, verification: null, removal: removalSentence(result, totals) };
+}
+
+function removalSentence(result: RunResult, totals: Totals): string | null {
+  if (totals.removed > 0)
+    return `Removed from the source: ${counted(totals.removed, 'message')}, after every copy had been read back.`;
+  const accounts = result.accounts.filter(({ removal }) => removal !== undefined).length;
+  if (accounts === 0) return null;
+  return result.dryRun
+    ? `A run REMOVES verified messages from the source of ${counted(accounts, 'account')}.`
+    : 'Removed from the source: nothing in this run.';
+}
+
+/** Of a run that reads back: counted in copies the ledger holds. */
+function verifyHeadline(result: RunResult, totals: Totals, recorded: Recorded): Pick<Verdict, 'mood' | 'headline'> {
+  const broken = result.accounts.filter(({ error }) => error !== null && error.code !== 'NOTHING_CARRIED');
+  if (broken.length > 0) return headlineOf(result, totals);
+  const never = result.accounts.filter(({ error }) => error !== null).length;
+  const { differs, missing, changedSince, ...good } = verdictsOf(result);
+  const read = good.same + good.sameAfterLineEnds + good.weak + differs + missing + changedSince;
+  const gaps = notThere(recorded);
+  const parts = [
+    recorded.stored === 0
+      ? 'Nothing to verify: no copy is recorded as stored.'
+      : `Read back ${count(read)} of ${counted(recorded.stored, 'copy', 'copies')} recorded as stored.`,
+    ...(totals.refused > 0 ? [`${count(totals.refused)} failed.`] : []),
+    ...(gaps.length > 0 ? [`Recorded and not there: ${gaps.join(', ')}.`] : []),
+    ...(never > 0 ? [`Nothing was ever carried for ${counted(never, 'account')}.`] : []),
+    'What was never carried is not looked for: mailferry plan shows it.',
+  ];
+  const mood =
+    never + totals.refused + gaps.length + changedSince > 0 ? 'attention' : recorded.stored === 0 ? 'neutral' : 'good';
+  return { mood, headline: parts.join(' ') };
 }
 
 function headlineOf(result: RunResult, totals: Totals): Pick<Verdict, 'mood' | 'headline'> {
@@ -259,7 +352,7 @@ function headlineOf(result: RunResult, totals: Totals): Pick<Verdict, 'mood' | '
   if (totals.left > 0) {
     return {
       mood: 'attention',
-      headline: `Stopped early: ${counted(totals.left, 'message')} not reached. Nothing was lost; run again to go on.`,
+      headline: `${result.exitCode === 0 ? 'Done as far as asked' : 'Stopped early'}: ${counted(totals.left, 'message')} not reached. Nothing was lost; run again to go on.`,
     };
   }
   if (result.exitCode !== 0) {
@@ -279,15 +372,19 @@ function headlineOf(result: RunResult, totals: Totals): Pick<Verdict, 'mood' | '
   };
 }
 
-function verificationOf(result: RunResult, totals: Totals): string | null {
+type VerdictName = keyof NonNullable<AccountResult['verdicts']>;
+
+function verdictsOf(result: RunResult): Record<VerdictName, number> {
   const verdicts = { same: 0, sameAfterLineEnds: 0, weak: 0, differs: 0, missing: 0, changedSince: 0 };
-  let ran = false;
   for (const account of result.accounts) {
-    if (account.verdicts !== undefined) ran = true;
-    for (const key of Object.keys(verdicts) as (keyof typeof verdicts)[]) {
-      verdicts[key] += account.verdicts?.[key] ?? 0;
-    }
+    for (const key of Object.keys(verdicts) as VerdictName[]) verdicts[key] += account.verdicts?.[key] ?? 0;
   }
+  return verdicts;
+}
+
+function verificationOf(result: RunResult, totals: Totals): string | null {
+  const verdicts = verdictsOf(result);
+  const ran = result.accounts.some(account => account.verdicts !== undefined);
   if (!ran && totals.verified === 0) {
     return totals.copied + totals.adopted === 0 ? null : 'Not verified: nothing was read back in this run.';
   }

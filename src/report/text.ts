@@ -1,13 +1,16 @@
-import type { AccountResult, FailedMessage, RunResult } from '../run/result.js';
+import type { AccountResult, FailedMessage, Recorded, RunResult } from '../run/result.js';
 import { count, counted, duration, moment, octets } from './figures.js';
 import { cut, displayWidth, hanging, padEnd, padStart, shown } from './safe-text.js';
 import {
   closingLine,
+  copiesOf,
+  endMeaning,
   exitMeaning,
   expectationsOf,
   failureGroups,
   folderRows,
   nextSteps,
+  notThere,
   totalsOf,
   totalsOfRun,
   verdictOf,
@@ -30,18 +33,22 @@ export function renderText(result: RunResult): string {
     '',
     ...wrapped(verdict.headline),
     ...(verdict.verification === null ? [] : wrapped(verdict.verification)),
+    ...(verdict.removal === null ? [] : wrapped(verdict.removal)),
   ];
   for (const account of result.accounts) lines.push('', ...accountBlock(account, result.dryRun));
   const steps = nextSteps(result);
   if (steps.length > 0) lines.push('', 'Next', ...steps.flatMap(step => wrapped(shown(step), '  - ')));
-  lines.push('', `Exit ${result.exitCode}: ${exitMeaning(result.exitCode)}.`);
-  lines.push(...wrapped(closingLine(totalsOfRun(result), result.dryRun)));
+  const totals = totalsOfRun(result);
+  lines.push('', `Exit ${result.exitCode}: ${endMeaning(result, totals)}.`);
+  lines.push(...wrapped(closingLine(totals, result.dryRun)));
   return `${lines.join('\n')}\n`;
 }
 
 function accountBlock(account: AccountResult, dryRun: boolean): string[] {
   const name = shown(account.name);
-  const state = account.exitCode === 0 ? 'ok' : `exit ${account.exitCode}: ${exitMeaning(account.exitCode)}`;
+  const meaning = endMeaning(account, totalsOf(account));
+  const state =
+    account.exitCode !== 0 ? `exit ${account.exitCode}: ${meaning}` : meaning === exitMeaning(0) ? 'ok' : meaning;
   const lines = [cut(`${padEnd(name, Math.max(8, Math.min(displayWidth(name), 40)))}  ${state}`, COLUMNS)];
   if (account.source !== undefined) lines.push(cut(`  from  ${shown(account.source)}`, COLUMNS));
   if (account.destination !== undefined) lines.push(cut(`  to    ${shown(account.destination)}`, COLUMNS));
@@ -62,6 +69,7 @@ function accountBlock(account: AccountResult, dryRun: boolean): string[] {
 
 function figures(account: AccountResult, dryRun: boolean): string[] {
   const took = duration(account.seconds);
+  if (account.recorded !== undefined) return verifyFigures(account, account.recorded, took);
   if (account.listed === 0 && account.error !== null) return [`  nothing listed, ${took}`];
   const totals = totalsOf(account);
   const { duplicate, filtered, deleted, pseudo } = account.skipped;
@@ -78,10 +86,23 @@ function figures(account: AccountResult, dryRun: boolean): string[] {
     ['in doubt', totals.inDoubt],
     ['not reached', totals.left],
     ['verified', totals.verified],
+    ['removed from the source', totals.removed],
   ];
   const always = new Set(['listed', 'would copy', 'copied', 'known']);
   const parts = rows.filter(([label, n]) => n > 0 || always.has(label)).map(([label, n]) => `${label} ${count(n)}`);
   return [...wrapped(parts.join(', '), '  '), ...wrapped(speed(account, dryRun, took), '  ')];
+}
+
+function verifyFigures(account: AccountResult, recorded: Recorded, took: string): string[] {
+  const { verified, refused, changed } = totalsOf(account);
+  const parts = [
+    `recorded ${counted(copiesOf(recorded), 'copy', 'copies')}`,
+    `verified ${count(verified)}`,
+    ...(refused > 0 ? [`failed ${count(refused)}`] : []),
+    ...(changed > 0 ? [`changed ${count(changed)}`] : []),
+    ...notThere(recorded),
+  ];
+  return [...wrapped(parts.join(', '), '  '), ...wrapped(`${octets(recorded.bytes)} stored, took ${took}`, '  ')];
 }
 
 function speed(account: AccountResult, dryRun: boolean, took: string): string {

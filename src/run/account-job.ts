@@ -6,6 +6,7 @@ import type { Explanation, Route } from '../routing/route.js';
 import type { Ref, Source } from '../sources/source.js';
 import type { Listener } from './events.js';
 import type { Preflight } from './preflight.js';
+import type { Removal } from './result.js';
 import type { Throttle } from './throttle.js';
 
 /** Which messages of a source are wanted. Sizes in octets, dates as epoch seconds. */
@@ -26,6 +27,11 @@ export type VerifyPolicy =
 
 /** When mail is removed at the source: never, or so many seconds after its copy was verified. */
 export type RemovePolicy = { readonly kind: 'never' } | { readonly kind: 'afterVerify'; readonly seconds: number };
+
+/** As reports tell it; null: never. */
+export function removalOf(policy: RemovePolicy): Removal | null {
+  return policy.kind === 'never' ? null : { daysAfterVerify: policy.seconds / 86_400 };
+}
 
 /** How exactly once is pursued: staging + MOVE where trusted, demanded, or plain APPEND. */
 export type ExactlyOnce = 'auto' | 'require' | 'off';

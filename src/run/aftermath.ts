@@ -2,7 +2,7 @@ import { asFerryError } from '../errors.js';
 import type { AccountReader, DeliveryRecord } from '../ledger/ledger.js';
 import type { Ref } from '../sources/source.js';
 import type { AccountRun, RemovePolicy, VerifyPolicy } from './account-job.js';
-import { notice, QUIT_TAKES_MAIL } from './listing.js';
+import { CANNOT_REMOVE, notice, QUIT_TAKES_MAIL } from './listing.js';
 import { findTwins } from './settle.js';
 import type { Tally } from './tally.js';
 import { chosenDeliveries, verify } from './verify.js';
@@ -90,10 +90,10 @@ export async function removeVerified(run: AccountRun, tally: Tally): Promise<voi
   const policy = job.remove;
   if (policy.kind === 'never') return;
   if (!job.source.features.canRemove) {
-    notice(run, tally, 'nothing was removed: this source has no lasting message identities (UIDL)');
+    tally.removal = null;
+    notice(run, tally, CANNOT_REMOVE);
     return;
   }
-  emit({ type: 'phase', account: job.name, phase: 'removing' });
   for (let before = Number.POSITIVE_INFINITY; ; ) {
     await job.source.close(false);
     await job.source.open(stop.graceful);
@@ -108,6 +108,7 @@ export async function removeVerified(run: AccountRun, tally: Tally): Promise<voi
       notice(run, tally, `${due.length} messages are still at the source after their removal was asked for`);
       return;
     }
+    if (before === Number.POSITIVE_INFINITY) emit({ type: 'phase', account: job.name, phase: 'removing' });
     before = due.length;
     const session = due.slice(0, REMOVALS_PER_SESSION);
     let removed = 0;

@@ -12,6 +12,9 @@ export const SOURCE_CHECKPOINT = 'source ';
 /** Set once the account's source is one whose QUIT takes mail away: copies of its mail may be the only ones. */
 export const QUIT_TAKES_MAIL = 'quit takes mail';
 
+/** Why nothing is removed though the configuration says so. */
+export const CANNOT_REMOVE = 'nothing is removed: this source has no lasting message identities (UIDL)';
+
 /** Under which rules and filters messages were left out: of the ledger's (no name behind it), or of one file. */
 export const LEFT_OUT = 'left out';
 

@@ -1,5 +1,5 @@
 import { asFerryError } from '../errors.js';
-import type { AccountJob, AccountRun, RecordedContext } from './account-job.js';
+import { type AccountJob, type AccountRun, type RecordedContext, removalOf } from './account-job.js';
 import { Carrying } from './carrying.js';
 import { notice } from './listing.js';
 import type { AccountResult } from './result.js';
@@ -15,6 +15,7 @@ export async function migrateAccount(job: AccountJob, context: RecordedContext):
   let unsettled = true;
   try {
     lock = job.lock();
+    tally.removal = removalOf(job.remove);
     const run: AccountRun = { ...context, job, account: ledger.account(job.name, job.identity) };
     if (run.account.sourceWas !== null)
       notice(run, tally, `the source was ${run.account.sourceWas} and is now ${job.identity.source}`);

@@ -28,6 +28,26 @@ export function recordedResult(ledger: LedgerReader, record: RunRecord): RunResu
   };
 }
 
+/** What the last run of each account told of it at its end; absent where there was none or it was killed. */
+export function lastResults(
+  statuses: readonly Pick<AccountStatus, 'name' | 'lastRun'>[],
+): ReadonlyMap<string, AccountResult> {
+  const byRun = new Map<string, Map<string, AccountResult>>();
+  const last = new Map<string, AccountResult>();
+  for (const { name, lastRun } of statuses) {
+    if (lastRun === null || lastRun.result === null) continue;
+    let told = byRun.get(lastRun.id);
+    if (told === undefined) {
+      const result: RunResult | null = JSON.parse(lastRun.result);
+      told = new Map(result?.accounts.map(account => [account.name, account]));
+      byRun.set(lastRun.id, told);
+    }
+    const account = told.get(name);
+    if (account !== undefined) last.set(name, account);
+  }
+  return last;
+}
+
 function accountOf(ledger: LedgerReader, record: RunRecord, status: AccountStatus): AccountResult {
   const { name, source, destination } = status;
   const reader = ledger.reader(name);

@@ -59,6 +59,22 @@ export interface Carried {
   readonly bytes: number;
 }
 
+export interface Removal {
+  readonly daysAfterVerify: number;
+}
+
+/** Copies an account's ledger holds, by what became of them. */
+export interface Recorded {
+  /** Stored at the destination: what verify reads back, all of it or a sample. */
+  readonly stored: number;
+  /** Octets of those. */
+  readonly bytes: number;
+  /** Removed again by rollback and not carried again since. */
+  readonly rolledBack: number;
+  readonly refused: number;
+  readonly inDoubt: number;
+}
+
 export interface AccountError {
   readonly code: ErrorCode;
   readonly side: Side | null;
@@ -114,6 +130,10 @@ export interface AccountResult {
   readonly years?: Readonly<Record<string, Carried>>;
   /** Messages removed at the source after their copies had been verified; absent where none were. */
   readonly removed?: number;
+  /** Mail is removed at the source so many days after its copies were verified; absent: never. */
+  readonly removal?: Removal;
+  /** verify: what is recorded as carried; absent in other runs. */
+  readonly recorded?: Recorded;
   /** Folders this run created. */
   readonly created?: readonly string[];
   /** Messages read back, by verdict; absent where no verification ran. */

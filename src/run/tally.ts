@@ -11,6 +11,8 @@ import type {
   Forecast,
   InDoubtMessage,
   MalformedMessage,
+  Recorded,
+  Removal,
 } from './result.js';
 
 /** Counts of one account as they grow; result() is the only way out. */
@@ -35,6 +37,8 @@ export class Tally {
   readonly created: string[] = [];
   readonly malformed: MalformedMessage[] = [];
   forecast: Forecast | null = null;
+  removal: Removal | null = null;
+  recorded: Recorded | null = null;
   readonly #failedChecks: FailedMessage[] = [];
   readonly #changed: ChangedMessage[] = [];
   readonly #notices = new Set<string>();
@@ -140,6 +144,8 @@ export class Tally {
       years: figures(this.#years, carried => carried),
       created: this.created,
       ...(this.removed > 0 ? { removed: this.removed } : {}),
+      ...(this.removal === null ? {} : { removal: this.removal }),
+      ...(this.recorded === null ? {} : { recorded: this.recorded }),
       notices: [
         ...this.#notices,
         ...[...this.#sentAsIs].map(([what, { size: n }]) => `${n} ${n === 1 ? 'message' : 'messages'} with ${what}`),

@@ -149,7 +149,7 @@ describe('removal at the source', () => {
         reply: command => (/^UIDL/.test(command) ? '-ERR unknown command\r\n' : undefined),
       },
     });
-    expect((await set.run(0)).notices.join()).toContain('nothing was removed');
+    expect((await set.run(0)).notices.join()).toContain('nothing is removed');
     expect(deletes(set.pop.commands)).toBe(0);
   });
 });

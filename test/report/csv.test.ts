@@ -59,7 +59,7 @@ describe('the CSV report', () => {
       expect(row).toHaveLength(11);
       counts[row[0] ?? ''] = (counts[row[0] ?? ''] ?? 0) + 1;
     }
-    expect(counts).toEqual({ account: 3, folder: 14, refused: 6, 'in-doubt': 1, changed: 2, notice: 1 });
+    expect(counts).toEqual({ account: 3, folder: 14, refused: 6, 'in-doubt': 1, changed: 2, verified: 3, notice: 1 });
   });
 
   test('lists every failure, however many there are', () => {
