@@ -234,6 +234,27 @@ describe('looking without touching', () => {
     ]);
   });
 
+  it('status tells of each account how it ended, in the words of its server, and of those that never ran', async () => {
+    const { home, from, to } = await ready(scratch(), 3);
+    home.configure({
+      accounts: [
+        { name: 'alice', from: pop3(from), to: imap(to), folder: 'Archive' },
+        { name: 'bob', from: pop3(from, { password: { env: 'WRONG_PASSWORD' } }), to: imap(to), folder: 'Bob' },
+        { name: 'carol', from: pop3(from), to: imap(to), folder: 'Carol' },
+      ],
+    });
+    expect((await home.run('migrate', 'alice', 'bob')).code).toBe(77);
+    const { code, out } = await home.run('status');
+    expect(code).toBe(0);
+    expect(out).toMatch(/^alice +\d{4}-\d\d-\d\d \d\d:\d\d +3 /m);
+    expect(out).toMatch(/^bob: exit 77, a login was refused\n {2}! LOGIN_REFUSED \(source\): 127[\s\S]*wrong\s+user/m);
+    expect(out).toMatch(/Next: Check user and password/);
+    expect(out).toMatch(/^carol +never +0 /m);
+    expect(out).toMatch(/^carol: no run yet\n {2}Next: Run mailferry migrate/m);
+    await home.run('forget', 'alice', '--yes');
+    expect((await home.run('status', 'alice')).out).toMatch(/^alice: no run yet$/m);
+  });
+
   it('forget asks first, and afterwards mail that is there is recognised, not doubled', async () => {
     const { home, to } = await ready(scratch(), 5);
     await home.run('migrate');

@@ -217,6 +217,7 @@ export function status(over: Partial<StatusAccount> = {}): StatusAccount {
     refused: 0,
     inDoubt: 0,
     octets: 81_234_567,
+    error: null,
     left: 0,
     failures: [],
     running: null,
@@ -246,6 +247,21 @@ export const STATUS: readonly StatusAccount[] = [
     lastRun: { endedAt: null, exitCode: null },
     inDoubt: 1,
     failures: [{ label: 'UIDL 9', mailbox: 'A', failure: null }],
+  }),
+  status({
+    name: 'frank',
+    lastRun: { endedAt: Date.UTC(2026, 10, 23, 9, 15), exitCode: 77 },
+    error: {
+      code: 'LOGIN_REFUSED',
+      side: 'from',
+      text: 'pop.example.org:995 refused the login of frank: [AUTH] Invalid login',
+      hint: 'Check user and password; many providers want an app password.',
+    },
+  }),
+  status({
+    name: 'grace',
+    lastRun: { endedAt: Date.UTC(2026, 10, 23, 9, 15), exitCode: 75 },
+    error: { code: 'INTERRUPTED', side: null, text: 'stopped by SIGINT', hint: 'Run again to continue.' },
   }),
 ];
 

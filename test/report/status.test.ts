@@ -14,6 +14,8 @@ describe('the status table', () => {
       carol           never                         0        0        0       0 B
       dave            running                   1,234        0        0   81.2 MB
       erin            broken off                1,234        0        1   81.2 MB
+      frank           2026-11-23 09:15 !77      1,234        0        0   81.2 MB
+      grace           2026-11-23 09:15 !75      1,234        0        0   81.2 MB
 
       bob@example.org: exit 1, finished, and some messages need a look
         - UIDL 0000a1f7 to Archive/2019: APPEND_REFUSED: NO [LIMIT] Message size
@@ -26,6 +28,15 @@ describe('the status table', () => {
 
       erin: the last run was broken off
         - UIDL 9 to A: in doubt
+        Next: Run mailferry migrate again; what is done stays done.
+
+      frank: exit 77, a login was refused
+        ! LOGIN_REFUSED (source): pop.example.org:995 refused the login of frank:
+          [AUTH] Invalid login
+        Next: Check user and password; many providers want an app password. Then run
+              mailferry migrate again.
+
+      grace: exit 75, stopped by SIGINT
         Next: Run mailferry migrate again; what is done stays done.
       "
     `);
@@ -41,6 +52,7 @@ describe('the status table', () => {
           inDoubt: n,
           octets: n * 1e6,
           failures: [{ label: text, mailbox: text, failure: { code: 'APPEND_REFUSED', text } }],
+          error: { code: n % 2 === 0 ? 'TIMEOUT' : 'INTERRUPTED', side: 'to', text, hint: 'Run again.' },
         });
         const table = renderStatus([row, status()]);
         expect(table).not.toMatch(/[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u202e\u200b]/);
@@ -59,7 +71,13 @@ describe('the status table', () => {
       'Run mailferry migrate.',
       null,
       'Run mailferry migrate again; what is done stays done.',
+      'Check user and password; many providers want an app password. Then run mailferry migrate again.',
+      'Run mailferry migrate again; what is done stays done.',
     ]);
+    expect(JSON.parse(renderStatusJson(STATUS)).accounts[5].error).toMatchObject({
+      code: 'LOGIN_REFUSED',
+      side: 'from',
+    });
   });
 
   test('says what to do when there is nothing to show', () => {
