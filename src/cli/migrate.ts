@@ -3,6 +3,7 @@ import { Writable } from 'node:stream';
 import { finished } from 'node:stream/promises';
 import type { Config } from '../config/config.js';
 import { asFerryError, FerryError, printable } from '../errors.js';
+import { assertWritable } from '../ledger/ledger-file.js';
 import { openLedger, openLedgerReadOnly } from '../ledger/sqlite-ledger.js';
 import { createProgress, type Progress } from '../progress/progress.js';
 import { reportFormatOf } from '../report/report.js';
@@ -104,6 +105,8 @@ async function carryOut(
   options: RunOptions & PlanOptions,
 ): Promise<RunResult> {
   if (what === 'plan') {
+    // A migration would end there before it began.
+    assertWritable(state);
     const ledger = openLedgerReadOnly(state);
     try {
       return await plan(jobs, { ...context, ledger }, options);

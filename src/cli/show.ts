@@ -31,14 +31,18 @@ export async function show(
       const text = await renderReport(result, reportFormatOf(file) ?? 'text', { generator: generator() });
       writeOutput(file, text);
     } catch (cause) {
-      unwritten.push(unwritable(`the report to ${printable(file)}`, asFerryError(cause).message));
+      // What no state file keeps cannot be written later.
+      const hint = result.dryRun ? 'Check the path and free space, then run it again.' : undefined;
+      unwritten.push(unwritable(`the report to ${printable(file)}`, asFerryError(cause).message, hint));
     }
   }
   const trouble = progress.trouble();
   if (flags.events !== undefined && flags.events !== '-' && trouble !== null)
     unwritten.push(unwritable(`events to ${printable(flags.events)}`, printable(trouble.message)));
   for (const error of unwritten) err(errorText(error));
-  return result.exitCode === 0 && unwritten.length > 0 ? 1 : result.exitCode;
+  if (result.exitCode !== 0 || unwritten.length === 0) return result.exitCode;
+  err(`mailferry: exit 1 for that; the ${result.dryRun ? 'dry run' : 'run'} itself ended with 0`);
+  return 1;
 }
 
 /** -o FILE.json is the plan; every other ending is its report. */
@@ -68,6 +72,6 @@ async function print(result: RunResult, flags: MigrateFlags): Promise<void> {
   }
 }
 
-function unwritable(what: string, why: string): FerryError {
-  return new FerryError('REPORT_UNWRITABLE', `cannot write ${what}: ${why}`);
+function unwritable(what: string, why: string, hint?: string): FerryError {
+  return new FerryError('REPORT_UNWRITABLE', `cannot write ${what}: ${why}`, hint === undefined ? {} : { hint });
 }

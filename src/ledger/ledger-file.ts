@@ -1,6 +1,8 @@
 import {
+  accessSync,
   chmodSync,
   closeSync,
+  constants,
   copyFileSync,
   existsSync,
   fsyncSync,
@@ -84,6 +86,19 @@ function openCopy(path: string, look: (driver: Sqlite.Database) => void): Sqlite
   } finally {
     // Open, it stays readable without a name.
     rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+/** What openFile() would meet, as far as it can be told without writing. @throws STATE_UNWRITABLE */
+export function assertWritable(path: string): void {
+  const there = exists(path);
+  try {
+    const real = there ? realpathSync(path) : path;
+    if (there) accessSync(real, constants.W_OK);
+    // The log stands beside the file.
+    accessSync(dirname(real), constants.W_OK | constants.X_OK);
+  } catch (thrown) {
+    throw stateError(thrown, path);
   }
 }
 

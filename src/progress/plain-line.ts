@@ -32,6 +32,8 @@ export function eventLine(event: RunEvent, dryRun: boolean): string | null {
       return `${shown(event.account, NAME)}: from ${shown(event.source)} to ${shown(event.destination)}`;
     case 'retry':
       return `${shown(event.account, NAME)}: ${shown(event.text)}; trying again in ${duration(event.inSeconds)}`;
+    case 'waiting':
+      return `${shown(event.account, NAME)}: ${shown(event.text)}; looking again in ${duration(event.inSeconds)}`;
     // Said before, for it cannot be undone.
     case 'phase':
       return event.phase === 'removing'

@@ -111,6 +111,7 @@ function fold(tally: AccountTally, event: Exclude<RunEvent, { type: 'run-started
     case 'mailbox-created':
     case 'notice':
     case 'retry':
+    case 'waiting':
       break;
   }
 }

@@ -287,10 +287,13 @@ function dryVerdict(result: RunResult, totals: Totals): Verdict {
   const headline = [
     `Dry run: nothing was changed. ${counted(totals.copied + totals.adopted, 'message')} would be copied.`,
     ...(totals.refused > 0 ? [`${count(totals.refused)} would be refused.`] : []),
+    ...(totals.inDoubt > 0
+      ? [`${count(totals.inDoubt)} in doubt since an earlier run would be looked for first.`]
+      : []),
     ...(short > 0 ? [`The destination has too little room for ${counted(short, 'account')}.`] : []),
     ...(broken > 0 ? [`${counted(broken, 'account')} could not be looked at to the end.`] : []),
   ].join(' ');
-  const mood = broken > 0 ? 'bad' : short + totals.refused > 0 ? 'attention' : 'neutral';
+  const mood = broken > 0 ? 'bad' : short + totals.refused + totals.inDoubt > 0 ? 'attention' : 'neutral';
   return { mood, headline, verification: null, removal: removalSentence(result, totals) };
 }
 

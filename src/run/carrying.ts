@@ -394,12 +394,17 @@ export class Carrying {
 
   /** Looks again, after the pause that lets a slow server commit. What is absent then is sent in the next pass. */
   async #settleLast(): Promise<void> {
-    const { job, account, stop } = this.#run;
+    const { job, account, emit, stop } = this.#run;
     const records = account.unsettled();
     if (records.length === 0) return;
     const youngest = records.reduce((least, record) => Math.min(least, this.#ageOf(record)), Number.POSITIVE_INFINITY);
     const wait = job.settleAfter - youngest;
-    if (wait > 0) await pause(wait, stop.graceful);
+    if (wait > 0) {
+      emit({ type: 'phase', account: job.name, phase: 'settling' });
+      const text = `not known of ${records.length} sent ${records.length === 1 ? 'copy' : 'copies'} whether the server stored them`;
+      emit({ type: 'waiting', account: job.name, inSeconds: Math.round(wait / 100) / 10, text });
+      await pause(wait, stop.graceful);
+    }
     await this.#settle(records);
   }
 

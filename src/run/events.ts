@@ -74,6 +74,13 @@ export type RunEvent =
       readonly inSeconds: number;
       readonly text: string;
     }
+  /** It is waited for a slow server to store what may have been sent, before that is looked for again. */
+  | {
+      readonly type: 'waiting';
+      readonly account: string;
+      readonly inSeconds: number;
+      readonly text: string;
+    }
   | {
       readonly type: 'account-ended';
       readonly account: string;

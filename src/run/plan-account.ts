@@ -1,5 +1,6 @@
 import type { DestinationFacts } from '../destination/destination.js';
 import { asFerryError, type MessageFailure, printable } from '../errors.js';
+import type { DeliveryRecord } from '../ledger/ledger.js';
 import type { MessageFacts } from '../message/facts.js';
 import { headerFault } from '../message/header-faults.js';
 import type { Ref } from '../sources/source.js';
@@ -7,7 +8,7 @@ import { type AccountJob, type AccountLook, type LookContext, removalOf } from '
 import { octetsName } from './adopt.js';
 import { decide, type Target } from './decide.js';
 import { claimSourceFolders, FolderNames } from './folder-names.js';
-import { CANNOT_REMOVE, listWork, notice } from './listing.js';
+import { CANNOT_REMOVE, keyOf, listWork, notice } from './listing.js';
 import type { Pace } from './pace.js';
 import type { PlanListener } from './plan.js';
 import type { AccountResult, Forecast } from './result.js';
@@ -70,6 +71,8 @@ class Planning {
   /** Replaced once it is known what the destination makes of names. */
   #names = new FolderNames({ caseMatters: true });
   #depth: Depth = 'listing';
+  /** What earlier runs sent without an answer, by message: the next run looks for it first. */
+  #inDoubt: ReadonlyMap<string, DeliveryRecord> = new Map();
   #tooLarge = 0;
   #withoutMessageId = 0;
   #headersRefused = 0;
@@ -91,6 +94,7 @@ class Planning {
     this.#depth = this.#depthFor(refs);
     let opened: DestinationFacts | null = null;
     if (refs.length > 0) {
+      this.#inDoubt = new Map(this.#run.account.unsettled().map(record => [keyOf(record.message), record]));
       opened = await job.destination.open(stop.graceful);
       this.#names = new FolderNames(job.destination.features);
       claimSourceFolders(job, folders, this.#names);
@@ -145,6 +149,8 @@ class Planning {
       tally.duplicate += 1;
       return;
     }
+    const folders = decision.targets.map(({ path }) => path);
+    if (this.#isInDoubt(ref, octets, folders)) return;
     if (this.#depth !== 'listing') tally.carried(facts, octets);
     tally.sentAsIs(ref, decision.sentAsIs);
     if ((facts.fields.get('message-id')?.[0] ?? '') === '') this.#withoutMessageId += 1;
@@ -153,17 +159,12 @@ class Planning {
       tally.delivered(path, octets);
       if (!job.destination.exists(folder)) tally.toCreate(path);
     }
-    this.#carry(
-      ref,
-      octets,
-      open.length,
-      decision.targets.map(({ path }) => path),
-    );
+    this.#carry(ref, octets, open.length, folders);
   }
 
   #planUnplaced(ref: Ref, failure: MessageFailure): void {
     const octets = ref.size ?? 0;
-    if (this.#isTooLarge(ref, octets)) return;
+    if (this.#isTooLarge(ref, octets) || this.#isInDoubt(ref, octets, null)) return;
     if (this.#headersRefused === 0)
       notice(this.#run, this.#tally, `${ref.label} goes to a folder not known yet: ${failure.text}`);
     this.#headersRefused += 1;
@@ -175,10 +176,24 @@ class Planning {
     const { job, emit } = this.#run;
     this.#tally.copied += 1;
     this.#tally.bytes += octets * copies;
-    const { id, occurrence } = ref;
-    this.#options.planned?.(job.name, { id, occurrence, label: printable(ref.label), octets, folders });
+    this.#planned(ref, octets, folders);
     const mailbox = folders?.[0] ?? '';
     emit({ type: 'delivered', account: job.name, messages: 1, octets, mailbox, how: 'planned' });
+  }
+
+  #planned(ref: Ref, octets: number, folders: readonly string[] | null): void {
+    const { id, occurrence } = ref;
+    this.#options.planned?.(this.#run.job.name, { id, occurrence, label: printable(ref.label), octets, folders });
+  }
+
+  /** Part of the plan all the same: what is not found is sent again. */
+  #isInDoubt(ref: Ref, octets: number, folders: readonly string[] | null): boolean {
+    const record = this.#inDoubt.get(keyOf(ref));
+    if (record === undefined) return false;
+    const { label, mailbox, uidFloor, uidEnd } = record;
+    this.#tally.inDoubt.push({ ref: label, mailbox, uidWindow: [uidFloor, uidEnd] });
+    this.#planned(ref, octets, folders);
+    return true;
   }
 
   #isTooLarge(ref: Ref, octets: number): boolean {

@@ -56,6 +56,8 @@ describe('plain lines', () => {
     const page = new Page();
     lines(page).listener({ type: 'retry', account: 'alice', inSeconds: 60, text: 'NO [INUSE] locked' });
     expect(page.text).toBe('alice: NO [INUSE] locked; trying again in 1 min 00 s\n');
+    lines(page).listener({ type: 'waiting', account: 'alice', inSeconds: 36, text: 'not known' });
+    expect(page.text).toContain('\nalice: not known; looking again in 36 s\n');
   });
 
   test('are whole lines without control characters, whatever the texts', () => {
