@@ -60,11 +60,11 @@ export class Deliveries {
     this.#limit = pLimit(this.#deep);
   }
 
-  /** @throws FerryError the trouble that stopped delivery */
+  /** Takes one delivery over. It ends in any case: once there is trouble, at once and as to be tried again. */
   async add(delivery: Delivery): Promise<void> {
     if (this.trouble !== null) {
       delivery.message.end({ kind: 'again' });
-      throw this.trouble;
+      return;
     }
     const key = this.#staged ? ALL_FOLDERS : delivery.path;
     let batch = this.#batches.get(key);
@@ -154,10 +154,11 @@ export class Deliveries {
       );
       waiting = [];
       const answered = sending.map((one, i) => ({ ...one, outcome: outcomes[i] ?? NO_OUTCOME }));
+      // A folder that takes no mail fails what goes into it; the others go on.
+      const closed = staging === null && trouble?.scope === 'mailbox' ? trouble : null;
       const moveTrouble = staging === null ? null : await this.#moveOn(staging, answered);
-      if (staging === null)
-        for (const { item, open, outcome } of answered) this.#settle(open, item, outcome, 'appended');
-      const stopped = trouble ?? moveTrouble;
+      const unsettled = staging === null ? this.#settleAll(answered, closed) : null;
+      const stopped = unsettled ?? (closed === null ? (trouble ?? moveTrouble) : null);
       if (stopped !== null) throw stopped;
     } catch (thrown) {
       this.trouble ??= asFerryError(thrown, 'to');
@@ -272,6 +273,23 @@ export class Deliveries {
     }
   }
 
+  /** Every one of them ends, whatever is thrown. */
+  #settleAll(
+    answered: readonly (Placed & { readonly outcome: AppendOutcome })[],
+    closed: FerryError | null,
+  ): FerryError | null {
+    let failed: FerryError | null = null;
+    for (const { item, open, outcome } of answered) {
+      try {
+        if (closed !== null && outcome.kind === 'notSent') this.#shutOut(open, item, closed);
+        else this.#settle(open, item, outcome, 'appended');
+      } catch (thrown) {
+        failed ??= asFerryError(thrown, 'to');
+      }
+    }
+    return failed;
+  }
+
   #settle(open: OpenMailbox, item: Delivery, outcome: AppendOutcome, how: 'appended' | 'moved'): void {
     switch (outcome.kind) {
       case 'stored': {
@@ -293,8 +311,11 @@ export class Deliveries {
       }
       case 'refused':
         this.#outcomes.push(outcomeOf(open, item, { state: 'refused', failure: outcome.failure }));
-        this.#run.job.saveFailed?.(item.message.ref.label, item.message.body.chunks());
-        item.message.end({ kind: 'refused', failure: outcome.failure, path: open.mailbox.path });
+        try {
+          this.#run.job.saveFailed?.(item.message.ref.label, item.message.body.chunks());
+        } finally {
+          item.message.end({ kind: 'refused', failure: outcome.failure, path: open.mailbox.path });
+        }
         return;
       case 'inDoubt':
         this.#outcomes.push(outcomeOf(open, item, { state: 'inDoubt', text: outcome.text, uidEnd: null }));
@@ -304,6 +325,14 @@ export class Deliveries {
         this.#outcomes.push(outcomeOf(open, item, { state: 'notSent' }));
         item.message.end({ kind: 'brokenOff' });
     }
+  }
+
+  /** The mailbox takes no mail: nothing more is sent to it in this pass. */
+  #shutOut(open: OpenMailbox, item: Delivery, closed: FerryError): void {
+    open.broken ??= closed;
+    this.#outcomes.push(outcomeOf(open, item, { state: 'notSent' }));
+    const failure = { code: closed.code, text: closed.message };
+    item.message.end({ kind: 'refused', failure, path: open.mailbox.path });
   }
 
   #delivered(open: OpenMailbox, item: Delivery, how: 'appended' | 'adopted'): void {

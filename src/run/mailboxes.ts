@@ -11,7 +11,7 @@ export interface OpenMailbox {
   /** Raised from APPENDUID: later copies have higher UIDs; a stale bound is safe. */
   uidFloor: number;
   readonly adoptable: Adoptable;
-  /** Set when the folder was re-created under us: nothing more may be written to it in this run. */
+  /** Why nothing more is written to it in this pass: it was re-created under us, or takes no mail. */
   broken: FerryError | null;
 }
 
