@@ -9,7 +9,16 @@ import { decide } from './decide.js';
 import { Deliveries } from './deliveries.js';
 import { claimSourceFolders, FolderNames } from './folder-names.js';
 import { KeySet } from './key-set.js';
-import { keyOf, LEFT_OUT, listWork, notice, SOURCE_CHECKPOINT, type Work } from './listing.js';
+import {
+  ALL_FINAL,
+  checkpointName,
+  keyOf,
+  LEFT_OUT,
+  listWork,
+  notice,
+  SOURCE_CHECKPOINT,
+  type Work,
+} from './listing.js';
 import { type DeliveryEnd, MessageInHand } from './message-in-hand.js';
 import { interruption, pause, pauseBefore } from './retry.js';
 import { settle } from './settle.js';
@@ -144,6 +153,11 @@ export class Carrying {
     this.#sourceFolders = (await job.source.open(stop.graceful)).folders ?? [];
     emit({ type: 'phase', account: job.name, phase: 'listing' });
     const work = await listWork(this.#run, this.#tally);
+    // Before anything is carried: whatever becomes of this run, the next takes no message for its twin in another folder.
+    for (const { checkpoint } of work.units) {
+      const name = SOURCE_CHECKPOINT + checkpoint.key;
+      if (account.checkpoint(name) !== checkpoint.value) account.setCheckpoint(name, checkpoint.value);
+    }
     for (const ref of work.refs) this.#left.set(keyOf(ref), ref);
     this.#listed = work.listed;
     this.#resized = work.resized;
@@ -284,8 +298,6 @@ export class Carrying {
       handedOver = true;
       for (const { folder, path } of open)
         await deliveries.add({ message: inHand, folder, path, flags: decision.flags });
-      // Only now: a message whose deliveries have not all ended would hold its memory for ever.
-      if (deliveries.trouble !== null) throw deliveries.trouble;
     } finally {
       if (!handedOver) body.dispose();
     }
@@ -507,15 +519,14 @@ export class Carrying {
   /** An untouched file is not read again once every message of it has a final outcome. */
   #rememberUnits(work: Work): void {
     const { job, account } = this.#run;
-    for (const { checkpoint, keys, leftOut } of work.units) {
-      const open = [...keys].some(key => this.#left.has(key) || this.#failedForNow.has(key));
-      if (open) continue;
-      const messages = leftOut + [...keys].filter(key => this.#leftOut.has(key)).length;
+    for (const { checkpoint, refs, partly, leftOut } of work.units) {
+      if (partly || refs.some(ref => this.#left.has(keyOf(ref)) || this.#failedForNow.has(keyOf(ref)))) continue;
+      const messages = leftOut + refs.filter(ref => this.#leftOut.has(keyOf(ref))).length;
       const name = `${LEFT_OUT} ${checkpoint.key}`;
-      // Before the checkpoint, which says nothing of rules.
+      // Before the file counts as done, which says nothing of rules.
       if (messages > 0 || account.checkpoint(name) !== undefined)
         account.setCheckpoint(name, JSON.stringify({ by: job.leavesOut, messages }));
-      account.setCheckpoint(SOURCE_CHECKPOINT + checkpoint.key, checkpoint.value);
+      account.setCheckpoint(ALL_FINAL + checkpoint.key, checkpointName(checkpoint.value));
     }
   }
 }

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { asFerryError, type FerryError, printable } from '../errors.js';
 import type { AccountReader, MessageKey } from '../ledger/ledger.js';
 import type { Checkpoint, Listing, Page, Ref, Skipped } from '../sources/source.js';
@@ -8,6 +9,14 @@ import type { Tally } from './tally.js';
 
 /** Where checkpoints of a source are kept among others. */
 export const SOURCE_CHECKPOINT = 'source ';
+
+/** Where it is kept of which checkpoint all messages have a final outcome, so that an untouched file is not listed anew. */
+export const ALL_FINAL = 'final ';
+
+/** What is kept there. */
+export function checkpointName(value: string): string {
+  return createHash('sha256').update(value).digest('base64');
+}
 
 /** Set once the account's source is one whose QUIT takes mail away: copies of its mail may be the only ones. */
 export const QUIT_TAKES_MAIL = 'quit takes mail';
@@ -32,12 +41,21 @@ export function keyOf(key: MessageKey): string {
   return `${key.occurrence}:${key.id}`;
 }
 
-/** A file whose checkpoint may be written once all its messages have a final outcome. */
+/** A file: what to remember of it, and what of it is listed to be carried. */
 export interface Unit {
   readonly checkpoint: Checkpoint;
-  readonly keys: ReadonlySet<string>;
+  readonly refs: readonly Ref[];
+  /** With another filter, or once it can be read, there is more in it than was listed now: it is listed anew. */
+  readonly partly: boolean;
   /** Messages of it that earlier runs left out, by rules and filters that are the same now. */
   readonly leftOut: number;
+}
+
+/** A file whose last page has not come yet. */
+interface OpenUnit {
+  refs: Ref[];
+  partly: boolean;
+  leftOut: number;
 }
 
 /** What a listing leaves to do. */
@@ -65,10 +83,12 @@ export async function listWork(run: AccountLook, tally: Tally): Promise<Work> {
   const units: Unit[] = [];
   const listed = new KeySet();
   const resized = new Map<string, Ref>();
-  let unitOpen = new Set<string>();
-  let unitFiltered = false;
-  let unitLeftOut = 0;
-  let before = { key: '', leftOut: 0 };
+  const open = new Map<string, OpenUnit>();
+  const unitOf = (key: string): OpenUnit => {
+    const unit = open.get(key) ?? { refs: [], partly: false, leftOut: 0 };
+    open.set(key, unit);
+    return unit;
+  };
   const sameRules = account.checkpoint(LEFT_OUT) === job.leavesOut;
   let octets = 0;
   let recorded = 0;
@@ -82,10 +102,12 @@ export async function listWork(run: AccountLook, tally: Tally): Promise<Work> {
     counts.pseudo += pseudo;
   };
   const checkpoints = {
-    get: (key: string) => {
+    get: (key: string) => account.checkpoint(SOURCE_CHECKPOINT + key),
+    anew: (key: string) => {
       const leftOut = leftOutOf(account, key);
       const decidedAnew = leftOut !== null && leftOut.messages > 0 && leftOut.by !== job.leavesOut;
-      return job.retryFailed || decidedAnew ? undefined : account.checkpoint(SOURCE_CHECKPOINT + key);
+      const value = account.checkpoint(SOURCE_CHECKPOINT + key) ?? '';
+      return job.retryFailed || decidedAnew || account.checkpoint(ALL_FINAL + key) !== checkpointName(value);
     },
   };
   let changed: FerryError | null = null;
@@ -96,7 +118,7 @@ export async function listWork(run: AccountLook, tally: Tally): Promise<Work> {
     if ('unchanged' in page) {
       counts.listed += page.messages;
       const leftOut = leftOutOf(account, page.key)?.messages ?? 0;
-      before = { key: page.key, leftOut };
+      unitOf(page.key).leftOut = leftOut;
       counts.known += page.messages - leftOut;
       counts.filtered += leftOut;
       continue;
@@ -105,6 +127,7 @@ export async function listWork(run: AccountLook, tally: Tally): Promise<Work> {
     notices.push(...page.notices);
     counts.doubtfulSplits += page.doubtfulSplits ?? 0;
     failed.push(...page.failed);
+    const unit = page.unit === undefined ? null : unitOf(page.unit);
     const known = account.known(page.refs);
     const sizes = job.source.features.idsWithoutReading ? account.listedSizes(page.refs) : [];
     for (const [i, ref] of page.refs.entries()) {
@@ -114,7 +137,7 @@ export async function listWork(run: AccountLook, tally: Tally): Promise<Work> {
       // An id given to other mail says nothing of that.
       if (state === 'leftOut' && sameRules && (ref.size === null || ref.size === (sizes[i] ?? ref.size))) {
         counts.filtered += 1;
-        unitLeftOut += 1;
+        if (unit !== null) unit.leftOut += 1;
         continue;
       }
       if (state === 'done' || (state === 'refused' && !job.retryFailed)) {
@@ -127,22 +150,15 @@ export async function listWork(run: AccountLook, tally: Tally): Promise<Work> {
       // The source's sizes decide before anything is read, so that a dry run and the real run agree.
       if (ref.size !== null && !wantsSize(job.filter, ref.size)) {
         counts.filtered += 1;
-        unitFiltered = true;
+        if (unit !== null) unit.partly = true;
         continue;
       }
       refs.push(ref);
       octets += ref.size ?? 0;
-      if (!job.source.features.idsWithoutReading) unitOpen.add(keyOf(ref));
+      unit?.refs.push(ref);
     }
-    if (page.checkpoint !== undefined) {
-      // With another filter, or once it can be read, there is more in this file than was listed now.
-      const leftOut = unitLeftOut + (before.key === page.checkpoint.key ? before.leftOut : 0);
-      if (page.failed.length === 0 && !unitFiltered)
-        units.push({ checkpoint: page.checkpoint, keys: unitOpen, leftOut });
-      unitLeftOut = 0;
-      unitOpen = new Set();
-      unitFiltered = false;
-    }
+    if (unit !== null && page.failed.length > 0) unit.partly = true;
+    if (unit !== null && page.checkpoint !== undefined) units.push({ ...unit, checkpoint: page.checkpoint });
     emit({ type: 'listed', account: job.name, listed: counts.listed, messages: refs.length, octets, complete: false });
   }
   if (resized.size > Math.max(10, counts.known * RESIZED_SHARE)) {

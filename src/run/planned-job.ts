@@ -10,8 +10,6 @@ import type { PlannedAccount, PlannedMessage } from './plan.js';
 
 /** A plan pins its messages; filters were applied when it was made. */
 const NO_FILTER: Filter = { since: null, before: null, minSize: null, maxSize: null, newestFirst: false, limit: null };
-/** The plan says what to carry, so files are listed whole whatever earlier runs remembered of them. */
-const NO_CHECKPOINTS: CheckpointReader = { get: () => undefined };
 const NOTHING_SKIPPED = { deleted: 0, pseudo: 0 };
 
 /** Folders by message key; null: not known when the plan was made. */
@@ -67,12 +65,17 @@ function plannedSource({ source }: AccountJob, planned: PlannedFolders, account:
       return source.features;
     },
     open: signal => source.open(signal),
-    list: (_, signal) => plannedListing(source.list(NO_CHECKPOINTS, signal), planned, account()),
+    list: (checkpoints, signal) => plannedListing(source.list(anew(checkpoints), signal), planned, account()),
     read: (refs, signal) => source.read(refs, signal),
     readHeaders: (refs, signal) => source.readHeaders(refs, signal),
     remove: (refs, signal) => source.remove(refs, signal),
     close: polite => source.close(polite),
   };
+}
+
+/** The plan says what to carry, so files are listed whole whatever earlier runs made of them. */
+function anew({ get }: CheckpointReader): CheckpointReader {
+  return { get, anew: () => true };
 }
 
 async function* plannedListing(

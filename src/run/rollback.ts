@@ -1,7 +1,7 @@
 import type { Destination, Mailbox } from '../destination/destination.js';
 import { FerryError } from '../errors.js';
 import type { AccountLedger, DeliveryRecord } from '../ledger/ledger.js';
-import { QUIT_TAKES_MAIL, SOURCE_CHECKPOINT } from './listing.js';
+import { ALL_FINAL, QUIT_TAKES_MAIL } from './listing.js';
 
 /** Deliveries looked at and removed in one go. */
 const GROUP = 500;
@@ -100,7 +100,7 @@ export async function rollback(
         );
         ledger.recordRollback(ours.map(record => record.id));
         // Their files must be listed again, untouched as they are.
-        ledger.dropCheckpoints(SOURCE_CHECKPOINT);
+        ledger.dropCheckpoints(ALL_FINAL);
       }
       removed += ours.length;
     }

@@ -37,9 +37,11 @@ export interface Page {
     readonly ref: Ref;
     readonly failure: MessageFailure;
   }[];
+  /** Key of the file or folder its refs are in; absent for a source without. */
+  readonly unit?: string;
   /**
-   * Set on the last page of a unit (an mbox file): what to remember once every message listed from it has a final
-   * outcome. Handed back by CheckpointReader in later runs, so that an untouched file costs no reading.
+   * Set on the last page of a unit: what to remember of it. Handed back by CheckpointReader in later runs, so that an
+   * untouched file costs no reading once every message listed from it has a final outcome.
    */
   readonly checkpoint?: Checkpoint;
 }
@@ -65,6 +67,11 @@ export type Listing = Page | Unchanged;
 
 export interface CheckpointReader {
   get(key: string): string | undefined;
+  /**
+   * True: the unit is listed in full, though nothing changed; what is remembered tells only which of equal messages is
+   * which. Absent: never.
+   */
+  anew?(key: string): boolean;
 }
 
 export interface SourceMessage {
@@ -120,6 +127,8 @@ export interface SourceFacts {
 export type RemoveOutcome = {
   readonly ref: Ref;
   readonly removed: boolean;
+  /** It was asked for and no answer tells: it may be gone. Absent where `removed` is certain. */
+  readonly unknown?: boolean;
   readonly text?: string;
 };
 

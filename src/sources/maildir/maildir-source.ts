@@ -9,7 +9,8 @@ import { keptNotice } from '../kept-deleted.js';
 import { idOfWire, WireDigester } from '../mbox/file-listing.js';
 import { GzipBroken } from '../mbox/gunzip.js';
 import { MailFile, reasonOf, stopIfAsked, unreadable } from '../mbox/mail-file.js';
-import { Occurrences } from '../mbox/occurrences.js';
+import { type FileNumbering, type Numbered, Numbering } from '../mbox/numbering.js';
+import { PREFIX } from '../mbox/occurrences.js';
 import type {
   CheckpointReader,
   HeaderOutcome,
@@ -91,22 +92,28 @@ export class MaildirSource implements Source {
         failure: { code: 'INPUT_UNREADABLE', text },
       })),
     };
-    const occurrences = new Occurrences();
-    const courses: { folder: MaildirFolder; memory: FolderMemory | null; same: boolean }[] = [];
+    const numbering = new Numbering();
+    const courses: { folder: MaildirFolder; memory: FolderMemory | null; had: Numbered | null; same: boolean }[] = [];
     for (const folder of this.#folders.values()) {
       stopIfAsked(signal);
-      const memory = readFolderMemory(checkpoints.get(folder.path), this.#options.deleted);
-      const same = memory !== null && sameTimes(memory.times, await timesOf(folder.path).catch(() => null));
-      // Numbers of messages that are not listed again are taken, so that a new twin elsewhere is not mistaken for one.
-      if (same) for (const [id, n] of memory.listed) occurrences.reserve(Buffer.from(id, 'hex'), n);
-      courses.push({ folder, memory, same });
+      const memory = readFolderMemory(checkpoints.get(folder.path));
+      const had = memory === null ? null : numbering.claim(numbered(memory));
+      const anew = had?.occurrences.length !== memory?.listed.length || checkpoints.anew?.(folder.path) === true;
+      const same =
+        !anew &&
+        memory?.options === this.#options.deleted &&
+        sameTimes(memory.times, await timesOf(folder.path).catch(() => null));
+      if (!same && had !== null) numbering.await(had);
+      courses.push({ folder, memory, had, same });
     }
-    for (const { folder, memory, same } of courses) {
+    const late: (() => Page)[] = [];
+    for (const { folder, memory, had, same } of courses) {
       if (same && memory !== null) {
         const skipped = { deleted: memory.deleted, pseudo: 0 };
         yield { unchanged: true, key: folder.path, messages: memory.listed.length, skipped };
-      } else yield* this.#listFolder(folder, memory, occurrences, signal);
+      } else yield* this.#listFolder(folder, memory, numbering.begin(had), late, signal);
     }
+    for (const page of late) yield page();
   }
 
   async *read(refs: AsyncIterable<Ref> | Iterable<Ref>, signal: AbortSignal): AsyncGenerator<ReadOutcome> {
@@ -145,11 +152,13 @@ export class MaildirSource implements Source {
   async *#listFolder(
     folder: MaildirFolder,
     memory: FolderMemory | null,
-    occurrences: Occurrences,
+    numbers: FileNumbering,
+    late: (() => Page)[],
     signal: AbortSignal,
   ): AsyncGenerator<Page> {
     const files = new Map<string, FileMemory>();
     const listed: [string, number][] = [];
+    const unnumbered: { readonly at: number; readonly ref: Omit<Ref, 'occurrence'> }[] = [];
     let refs: Ref[] = [];
     let deleted = 0;
     let kept = 0;
@@ -180,36 +189,47 @@ export class MaildirSource implements Source {
           continue;
         }
         if (isDeleted) kept++;
-        const occurrence = occurrences.next(Buffer.from(known.id, 'hex'));
-        listed.push([known.id, occurrence]);
+        const occurrence = numbers.next(Buffer.from(known.id, 'hex'));
         const locator: Locator = { folder: folder.path, inside, name, size: known.size, mtimeNs: known.mtimeNs };
         const label = printable(`${folder.folder.join('/')}/${parsed.base}`);
-        refs.push({ id: known.id, occurrence, size: known.wireSize, label, locator });
+        const ref = { id: known.id, size: known.wireSize, label, locator };
+        if (occurrence === null) unnumbered.push({ at: listed.length, ref });
+        else refs.push({ ...ref, occurrence });
+        listed.push([known.id, occurrence ?? 0]);
       } catch (thrown) {
         failed.push({ ref: fileRef(path), failure: asFailure(thrown, 'INPUT_UNREADABLE') });
       }
       if (refs.length === PAGE) {
-        yield { ...EMPTY_PAGE, refs };
+        yield { ...EMPTY_PAGE, refs, unit: folder.path };
         refs = [];
       }
     }
+    numbers.end(failed.length === 0);
     const page: Page = {
       refs,
       skipped: { deleted, pseudo: 0 },
       notices: keptNotice(printable(folder.path), kept),
       failed,
+      unit: folder.path,
     };
-    if (failed.length > 0) yield page;
-    else {
-      const value = writeFolderMemory({
-        times: settled ? times : null,
-        options: this.#options.deleted,
-        files,
-        listed,
-        deleted,
-      });
-      yield { ...page, checkpoint: { key: folder.path, value } };
+    const checkpoint = () => {
+      const { deleted: options } = this.#options;
+      const value = writeFolderMemory({ times: settled ? times : null, options, files, listed, deleted });
+      return failed.length === 0 ? { checkpoint: { key: folder.path, value } } : {};
+    };
+    if (unnumbered.length === 0) {
+      yield { ...page, ...checkpoint() };
+      return;
     }
+    yield page;
+    late.push(() => {
+      const rest = unnumbered.map(({ at, ref }) => {
+        const occurrence = numbers.last(Buffer.from(ref.id, 'hex'));
+        listed[at] = [ref.id, occurrence];
+        return { ...ref, occurrence };
+      });
+      return { ...EMPTY_PAGE, refs: rest, unit: folder.path, ...checkpoint() };
+    });
   }
 
   async #readOne(ref: Ref, signal: AbortSignal): Promise<ReadOutcome> {
@@ -302,6 +322,13 @@ async function timesOf(folder: string): Promise<[string, string]> {
   const cur = await stat(join(folder, 'cur'), { bigint: true });
   const fresh = await stat(join(folder, 'new'), { bigint: true });
   return [`${cur.mtimeNs}`, `${fresh.mtimeNs}`];
+}
+
+function numbered({ listed }: FolderMemory): Numbered {
+  return {
+    ids: Buffer.concat(listed.map(([id]) => Buffer.from(id, 'hex').subarray(0, PREFIX))),
+    occurrences: listed.map(([, n]) => n),
+  };
 }
 
 function sameTimes(a: readonly [string, string] | null, b: readonly [string, string] | null): boolean {

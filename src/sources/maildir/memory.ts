@@ -8,7 +8,7 @@ export interface FileMemory {
   readonly wireSize: number;
 }
 
-/** A folder as it was when all its messages had their final outcome. */
+/** A folder as it was when it was listed. */
 export interface FolderMemory {
   /** Modification times of `cur` and `new`: they change when a file comes, goes or gets another flag. null: too fresh to tell. */
   readonly times: readonly [string, string] | null;
@@ -37,8 +37,8 @@ export function writeFolderMemory({ times, options, files, listed, deleted }: Fo
   return JSON.stringify(written);
 }
 
-/** null: nothing remembered, by another version, or under other options. */
-export function readFolderMemory(value: string | undefined, options: string): FolderMemory | null {
+/** null: nothing remembered, or by another version. */
+export function readFolderMemory(value: string | undefined): FolderMemory | null {
   if (value === undefined) return null;
   let written: Partial<Written>;
   try {
@@ -46,8 +46,8 @@ export function readFolderMemory(value: string | undefined, options: string): Fo
   } catch {
     return null;
   }
-  const { times, files, listed, deleted } = written;
-  if (written.version !== VERSION || written.options !== options) return null;
+  const { times, options, files, listed, deleted } = written;
+  if (written.version !== VERSION || options === undefined) return null;
   if (times === undefined || files === undefined || listed === undefined) return null;
   const byBase = files.map(([base, size, mtimeNs, id, wireSize]) => [base, { size, mtimeNs, id, wireSize }] as const);
   return { times, options, files: new Map(byBase), listed, deleted: deleted ?? 0 };

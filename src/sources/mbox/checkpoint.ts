@@ -1,10 +1,10 @@
 import type { Stamp } from './mail-file.js';
 import { PREFIX } from './occurrences.js';
 
-/** What an mbox file was when all its messages had their final outcome. */
+/** What an mbox file was when it was listed. */
 export interface FileMemory {
   readonly stamp: Stamp;
-  /** Options that decide what is listed; with others the memory is void. */
+  /** Options that decide what is listed; under others the file is read in full. */
   readonly options: string;
   /** Messages listed, in file order: the first octets of the id, and which of the equal ones it is. */
   readonly ids: Buffer;
@@ -45,8 +45,8 @@ export function writeMemory(memory: FileMemory): string {
   return JSON.stringify(written);
 }
 
-/** null: nothing remembered, by another version, or under other options: the file is read in full, which is always right. */
-export function readMemory(value: string | undefined, options: string): FileMemory | null {
+/** null: nothing remembered, or by another version: the file is read in full. */
+export function readMemory(value: string | undefined): FileMemory | null {
   if (value === undefined) return null;
   let written: Partial<Written>;
   try {
@@ -54,8 +54,8 @@ export function readMemory(value: string | undefined, options: string): FileMemo
   } catch {
     return null;
   }
-  const { stamp, ids, twins, deleted, pseudo, last } = written;
-  if (written.version !== VERSION || written.options !== options) return null;
+  const { stamp, options, ids, twins, deleted, pseudo, last } = written;
+  if (written.version !== VERSION || options === undefined) return null;
   if (stamp === undefined || ids === undefined || twins === undefined || last === undefined) return null;
   const octets = Buffer.from(ids, 'base64');
   const occurrences = new Array<number>(octets.length / PREFIX).fill(1);

@@ -25,7 +25,8 @@ import { fromLineDate } from './from-line.js';
 import { GzipBroken } from './gunzip.js';
 import { findMailboxes, type Layout, type MailboxFile } from './layout.js';
 import { MailFile, type Stamp, sameStamp, stopIfAsked } from './mail-file.js';
-import { Occurrences, PREFIX } from './occurrences.js';
+import { type FileNumbering, type Numbered, Numbering } from './numbering.js';
+import { PREFIX } from './occurrences.js';
 import type { Doubts } from './scanner.js';
 import { type Quoting, type Variant, WireForm } from './wire-form.js';
 
@@ -53,7 +54,8 @@ interface Locator {
 type Course =
   | { readonly kind: 'same'; readonly file: MailboxFile; readonly memory: FileMemory }
   | { readonly kind: 'grown'; readonly file: MailboxFile; readonly memory: FileMemory }
-  | { readonly kind: 'full'; readonly file: MailboxFile };
+  /** had: the numbers its messages had when it was listed last */
+  | { readonly kind: 'full'; readonly file: MailboxFile; readonly had: Numbered | null };
 
 const PAGE = 500;
 /** Octets of a header section read for labels, or given out without the body. */
@@ -100,31 +102,39 @@ export class MboxSource implements Source {
    */
   async *list(checkpoints: CheckpointReader, signal: AbortSignal): AsyncGenerator<Listing> {
     yield this.#firstPage();
+    const numbering = new Numbering();
     const courses: Course[] = [];
     for (const file of this.#files) {
       stopIfAsked(signal);
+      // Also of a file that cannot be read now.
+      const memory = readMemory(checkpoints.get(file.path));
+      const had = memory === null ? null : numbering.claim(memory);
+      const twice = memory !== null && had?.occurrences.length !== memory.occurrences.length;
       try {
-        courses.push(await this.#courseOf(file, checkpoints, signal));
+        const anew = twice || checkpoints.anew?.(file.path) === true;
+        const course =
+          anew || memory?.options !== this.#optionsKey() ? null : await this.#courseOf(file, memory, signal);
+        courses.push(course ?? { kind: 'full', file, had });
+        if (course === null && had !== null) numbering.await(had);
       } catch (thrown) {
         yield failurePage(file, this.#belowAccount(file, thrown));
       }
     }
-    const occurrences = new Occurrences();
-    for (const course of courses) {
-      if (course.kind === 'full') continue;
-      const { ids, occurrences: numbers } = course.memory;
-      numbers.forEach((n, i) => void occurrences.reserve(ids.subarray(i * PREFIX, (i + 1) * PREFIX), n));
-    }
     const changed: string[] = [];
+    const late: (() => Iterable<Page>)[] = [];
     for (const course of courses) {
       if (course.kind !== 'full') yield known(course.file.path, course.memory);
       if (course.kind === 'same') continue;
+      const numbers = numbering.begin(course.kind === 'full' ? course.had : null);
       try {
-        yield* this.#listFile(course, occurrences, changed, signal);
+        yield* this.#listFile(course, numbers, changed, late, signal);
       } catch (thrown) {
         yield failurePage(course.file, this.#belowAccount(course.file, thrown));
+      } finally {
+        numbers.end(false);
       }
     }
+    for (const pages of late) yield* pages();
     if (changed.length > 0) {
       const names = changed.map(path => printable(path)).join(', ');
       throw new FerryError('INPUT_CHANGED', `${names} changed while being read`, { side: 'from' });
@@ -184,15 +194,11 @@ export class MboxSource implements Source {
     };
   }
 
-  /** Only a stat for a file that did not change; the last known message is read again of one that grew. */
-  async #courseOf(file: MailboxFile, checkpoints: CheckpointReader, signal: AbortSignal): Promise<Course> {
-    const memory = readMemory(checkpoints.get(file.path), this.#optionsKey());
-    if (memory === null) return { kind: 'full', file };
+  /** Only a stat for a file that did not change; the last known message is read again of one that grew. null: neither. */
+  async #courseOf(file: MailboxFile, memory: FileMemory, signal: AbortSignal): Promise<Course | null> {
     const stamp = await MailFile.stampAt(file.path);
     if (sameStamp(stamp, memory.stamp)) return { kind: 'same', file, memory };
-    return (await this.#hasGrown(file, stamp, memory, signal))
-      ? { kind: 'grown', file, memory }
-      : { kind: 'full', file };
+    return (await this.#hasGrown(file, stamp, memory, signal)) ? { kind: 'grown', file, memory } : null;
   }
 
   async #hasGrown(file: MailboxFile, stamp: Stamp, memory: FileMemory, signal: AbortSignal): Promise<boolean> {
@@ -215,8 +221,9 @@ export class MboxSource implements Source {
 
   async *#listFile(
     course: Exclude<Course, { kind: 'same' }>,
-    occurrences: Occurrences,
+    numbers: FileNumbering,
     changed: string[],
+    late: (() => Iterable<Page>)[],
     signal: AbortSignal,
   ): AsyncGenerator<Page> {
     const { file } = course;
@@ -224,7 +231,7 @@ export class MboxSource implements Source {
     const open = await MailFile.open(file.path);
     try {
       this.#listedAt.set(file.path, open.stamp);
-      const pages = new PageMaker(file, this.#options.deleted, occurrences);
+      const pages = new PageMaker(file, this.#options.deleted, numbers);
       const listing = new FileListing(open, this.#options.variant);
       let passing = memory?.last ?? null;
       // The last message is held back until it is certain that nobody is still writing it.
@@ -252,12 +259,16 @@ export class MboxSource implements Source {
       if (held !== null && intact) pages.add(held);
       const doubtfulSplits = listing.doubts.lines + listing.doubts.insideContentLength;
       const page = { ...pages.last(noticesOf(file, listing.doubts), intact ? null : 'changed'), doubtfulSplits };
-      if (listing.broken !== null) yield cutOffPage(page, file, listing, listing.broken.message);
-      else if (!intact) yield page;
-      else {
+      const whole = listing.broken === null && intact;
+      numbers.end(whole);
+      const checkpoint = () => {
         const value = writeMemory(pages.memory(open.stamp, this.#optionsKey(), memory));
-        yield { ...page, checkpoint: { key: file.path, value } };
-      }
+        return whole ? { checkpoint: { key: file.path, value } } : {};
+      };
+      if (listing.broken !== null) yield cutOffPage(page, file, listing, listing.broken.message);
+      else if (pages.complete) yield { ...page, ...checkpoint() };
+      else yield page;
+      if (!pages.complete) late.push(() => pages.late(checkpoint));
     } finally {
       await open.close();
     }
@@ -371,7 +382,7 @@ export class MboxSource implements Source {
 class PageMaker {
   readonly #file: MailboxFile;
   readonly #keepDeleted: boolean;
-  readonly #occurrences: Occurrences;
+  readonly #numbering: FileNumbering;
   #refs: Ref[] = [];
   #skipped = { deleted: 0, pseudo: 0 };
   #deleted = 0;
@@ -380,11 +391,18 @@ class PageMaker {
   readonly #ids: Buffer[] = [];
   readonly #numbers: number[] = [];
   #last: ListedMessage | null = null;
+  /** Without a number yet, and where it belongs among those of the file. */
+  #late: { readonly message: ListedMessage; readonly at: number }[] = [];
 
-  constructor(file: MailboxFile, deleted: 'skip' | 'keep', occurrences: Occurrences) {
+  constructor(file: MailboxFile, deleted: 'skip' | 'keep', numbering: FileNumbering) {
     this.#file = file;
     this.#keepDeleted = deleted === 'keep';
-    this.#occurrences = occurrences;
+    this.#numbering = numbering;
+  }
+
+  /** Whether every message has its number. */
+  get complete(): boolean {
+    return this.#late.length === 0;
   }
 
   add(message: ListedMessage): void {
@@ -400,18 +418,17 @@ class PageMaker {
       return;
     }
     if (message.deleted) this.#kept++;
-    const { from, start, body, end } = message.entry;
-    const occurrence = this.#occurrences.next(message.id);
+    const occurrence = this.#numbering.next(message.id);
+    if (occurrence === null) this.#late.push({ message, at: this.#numbers.length });
+    else this.#list(message, occurrence);
     this.#ids.push(message.id.subarray(0, PREFIX));
-    this.#numbers.push(occurrence);
-    const locator: Locator = { path: this.#file.path, from, start, body, end, quoting: message.quoting };
-    this.#refs.push({
-      id: message.id.toString('hex'),
-      occurrence,
-      size: message.size,
-      label: labelAt(this.#file, from),
-      locator,
-    });
+    this.#numbers.push(occurrence ?? 0);
+  }
+
+  #list({ entry, quoting, id, size }: ListedMessage, occurrence: number): void {
+    const { from, start, body, end } = entry;
+    const locator: Locator = { path: this.#file.path, from, start, body, end, quoting };
+    this.#refs.push({ id: id.toString('hex'), occurrence, size, label: labelAt(this.#file, from), locator });
   }
 
   *full(): Generator<Page> {
@@ -425,6 +442,17 @@ class PageMaker {
       ...keptNotice(printable(this.#file.path), this.#kept),
       ...more,
     ]);
+  }
+
+  /** Those without a number, once all files were listed. */
+  *late(checkpoint: () => Pick<Page, 'checkpoint'>): Generator<Page> {
+    for (const { message, at } of this.#late.splice(0)) {
+      const occurrence = this.#numbering.last(message.id);
+      this.#numbers[at] = occurrence;
+      this.#list(message, occurrence);
+    }
+    yield* this.full();
+    yield { ...this.#page(this.#refs.splice(0), []), ...checkpoint() };
   }
 
   /** @param before what was known of the file before it grew */
@@ -444,7 +472,7 @@ class PageMaker {
   #page(refs: readonly Ref[], notices: readonly string[]): Page {
     const skipped = this.#skipped;
     this.#skipped = { deleted: 0, pseudo: 0 };
-    return { refs, skipped, notices, failed: [] };
+    return { refs, skipped, notices, failed: [], unit: this.#file.path };
   }
 }
 

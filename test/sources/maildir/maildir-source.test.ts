@@ -151,6 +151,16 @@ describe('a later run', () => {
     expect(keys(second.refs)[0]).toBe(keys(first.refs)[0]);
   });
 
+  it('of equal messages each keeps its number while it is in its folder; one that is moved keeps it too', async () => {
+    const root = maildir({ 'cur/0.x:2,': eml('x'), '.Work/cur/1.a:2,': eml('a'), '.Work/cur/2.b:2,': eml('b') });
+    const first = await listAll(maildirSource(root));
+    writeFileSync(join(root, 'cur/9.c:2,'), eml('a'));
+    renameSync(join(root, '.Work/cur/2.b:2,'), join(root, 'cur/2.b:2,S'));
+    const second = await listAll(maildirSource(root), first.checkpoints);
+    const numbers = Object.fromEntries(second.refs.map(ref => [ref.label, ref.occurrence]));
+    expect(numbers).toEqual({ 'INBOX/0.x': 1, 'Work/1.a': 1, 'INBOX/9.c': 2, 'INBOX/2.b': 1 });
+  });
+
   it('a folder changed a moment ago is looked at again', async () => {
     const root = maildir({ 'cur/1.a:2,': eml('a') });
     const { checkpoints } = await listAll(maildirSource(root));

@@ -383,6 +383,67 @@ describe('a later run', () => {
     expect(new Set(keys(third.refs))).toEqual(new Set(keys(first.refs)));
   });
 
+  describe('of equal messages each keeps its number while it is in its file', () => {
+    const read = (text: string) => mail(text, undefined, 'Status: RO\n');
+    /** File and number of every message listed. */
+    const numbers = ({ refs }: { readonly refs: readonly Ref[] }) =>
+      refs.map(ref => `${ref.label.split(' at ')[0]} ${ref.occurrence}`).sort();
+
+    it.each([
+      [
+        'copied into a new file, and the old one changed',
+        { work: mail('1') + mail('2') },
+        { a: mail('1'), work: read('1') + mail('2') },
+      ],
+      [
+        'copied into a file that grew',
+        { a: mail('x'), work: mail('1') + mail('2') },
+        { a: mail('x') + mail('1'), work: read('1') + mail('2') },
+      ],
+      ['copied behind its file', { work: mail('1') + mail('2') }, { work: read('1') + mail('2'), z: mail('1') }],
+    ])('%s', async (_, before, now) => {
+      const root = tree(before);
+      const first = await listAll(mboxSource(root));
+      for (const [name, text] of Object.entries(now)) writeFileSync(join(root, name), text);
+      const second = await listAll(mboxSource(root), first.checkpoints);
+      const copied = Object.keys(now).find(name => name !== 'work');
+      expect(numbers(second)).toEqual(expect.arrayContaining([`${copied} 2`, 'work 1']));
+      expect((await listAll(mboxSource(root), second.checkpoints)).refs).toEqual([]);
+    });
+
+    it('moved to another file, or its file renamed: it is no new one', async () => {
+      const root = tree({ a: mail('x'), work: mail('1') + mail('2') });
+      const first = await listAll(mboxSource(root));
+      writeFileSync(join(root, 'a'), mail('1') + mail('x'));
+      writeFileSync(join(root, 'work'), mail('2'));
+      const second = await listAll(mboxSource(root), first.checkpoints);
+      expect(second.refs.map(ref => ref.occurrence)).toEqual([1, 1, 1]);
+      renameSync(join(root, 'work'), join(root, 'b'));
+      expect((await listAll(mboxSource(root), second.checkpoints)).refs.map(ref => ref.occurrence)).toEqual([1]);
+    });
+
+    it('also when all is listed anew, or under other options', async () => {
+      const root = tree({ work: mail('1') });
+      const first = await listAll(mboxSource(root));
+      writeFileSync(join(root, 'a'), mail('1'));
+      const second = await listAll(mboxSource(root), first.checkpoints);
+      expect(numbers(await listAll(mboxSource(root, { deleted: 'keep' }), second.checkpoints))).toEqual([
+        'a 2',
+        'work 1',
+      ]);
+    });
+
+    it('two files that remember one number are two messages', async () => {
+      const root = tree({ a: mail('1'), b: mail('1') });
+      const { checkpoints } = await listAll(mboxSource(root));
+      for (const name of ['a', 'b']) {
+        const alone = await listAll(mboxSource(join(root, name)));
+        for (const [key, value] of alone.checkpoints) checkpoints.set(key, value);
+      }
+      expect(await listAll(mboxSource(root), checkpoints)).toMatchObject({ known: 1, refs: [{ occurrence: 2 }] });
+    });
+  });
+
   it('other options make what is remembered void', async () => {
     const path = file(mail('1') + mail('2', undefined, 'Status: D\n'));
     const { checkpoints } = await listAll(mboxSource(path));
