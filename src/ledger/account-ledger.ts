@@ -82,10 +82,10 @@ const SQL = {
   uidLearned: 'update delivery set uid_validity = ?, uid = ? where id = ? and account = ? and state = 2',
   doneWith: `select key, occurrence from (
       select m.id, m.key, m.occurrence, ${STANDING} as standing from message m left join delivery d on d.message = m.id
-      where substr(m.header, 1, 8) = ? and m.header = ? and m.body = ? and m.account = ? and m.removed_at is null
+      where substr(m.header, 1, 8) = ? and m.header = ? and m.body = ? and m.account = ? and coalesce(m.removed_at, -1) < 0
       group by m.id
     ) where standing = ${KNOWN.indexOf('done')} order by id`,
-  messages: 'select count(*) from message where account = ? and removed_at is null',
+  messages: 'select count(*) from message where account = ? and coalesce(removed_at, -1) < 0',
   listedSize: 'select size from message where account = ? and key = ? and occurrence = ?',
   holds: `select 1 from message where header = ? and body = ? and account = ? and key = ? and occurrence = ?`,
   setListedSize: 'update message set size = ? where account = ? and key = ? and occurrence = ?',
@@ -374,6 +374,10 @@ export class SqliteAccountLedger implements AccountLedger {
         this.#db.statement(SQL.unskipTwins).run(id);
       }
     });
+  }
+
+  recordRemovalAsked(messages: readonly MessageKey[], at: number): void {
+    this.recordRemoved(messages, -at);
   }
 
   recordRemoved(messages: readonly MessageKey[], at: number | null): void {

@@ -70,7 +70,7 @@ export function deliveryRecord(row: DeliveryRow): DeliveryRecord {
     failure: row.failure_code === null ? null : failureOf(row.failure_code, row.failure_text),
     verified: row.verified === null ? null : word(VERDICTS, row.verified),
     verifiedAt: row.verified_at,
-    removedAt: row.removed_at,
+    removedAt: row.removed_at === null ? null : Math.abs(row.removed_at),
   };
 }
 

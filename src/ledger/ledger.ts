@@ -90,6 +90,7 @@ export interface DeliveryRecord extends Intent {
   readonly failure: MessageFailure | null;
   readonly verified: VerifyVerdict | null;
   readonly verifiedAt: number | null;
+  /** When its removal at the source was asked for, answered or not. */
   readonly removedAt: number | null;
 }
 
@@ -211,9 +212,9 @@ export interface AccountReader {
    * so many copies there belong to them, whichever those are.
    */
   withoutUid(digest: MessageDigest, mailbox: string, uidValidity: number): number;
-  /** Messages recorded whose removal at the source was never asked for. */
+  /** Messages recorded that are not known to be removed at the source. */
   messages(): number;
-  /** Messages of these octets that are done and whose removal at the source was never asked for, oldest first. */
+  /** Messages of these octets that are done and not known to be removed at the source, oldest first. */
   doneWith(digest: MessageDigest): MessageKey[];
   /** Attempts to look for again, oldest first. */
   watched(): Watched[];
@@ -272,7 +273,9 @@ export interface AccountLedger extends AccountReader {
   recordRollback(ids: readonly number[]): void;
   /** Looked at for the last time. */
   endWatches(ids: readonly number[]): void;
-  /** Their removal at the source is asked for; null: it is certain that none of them went. */
+  /** Their removal at the source is about to be asked for: from now on they may be gone. */
+  recordRemovalAsked(messages: readonly MessageKey[], at: number): void;
+  /** They were removed at the source; null: it is certain that none of them went. */
   recordRemoved(messages: readonly MessageKey[], at: number | null): void;
   setCheckpoint(key: string, value: string): void;
   /** Drops all checkpoints whose key begins so. */

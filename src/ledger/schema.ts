@@ -71,6 +71,7 @@ export interface Tables {
     /** Of the latest intent; 0: it never had one. */
     deliveries: number;
     skip: number | null;
+    /** Negative: its removal at the source was asked for and not confirmed. */
     removed_at: number | null;
   };
   delivery: {

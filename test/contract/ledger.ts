@@ -636,10 +636,12 @@ export function ledgerContract(open: () => Ledger): void {
     });
   });
 
-  it('doneWith finds messages that are done by their octets, oldest first, but none whose removal was asked for', () => {
+  it('doneWith finds messages that are done by their octets, oldest first, but none that was removed', () => {
     const same = { digest: digestOf('same') };
     for (const [i, id] of ['one', 'two', 'removed'].entries()) deliver(id, 11 + i, same);
     account.recordRemoved([key('removed')], 5000);
+    account.recordRemovalAsked([key('two')], 5000);
+    expect(only('two').removedAt).toBe(5000);
     account.record('r1', [], [intent('open', same)]);
     deliver('other', 20);
     expect(account.doneWith(digestOf('same'))).toEqual([key('one'), key('two')]);
