@@ -277,6 +277,12 @@ export const ERRORS = facts({
     exit: 1,
     hint: 'The server stored an abandoned copy later; remove the UID named if you want one copy.',
   },
+  ID_REUSED: {
+    scope: 'message',
+    retry: 'later',
+    exit: 1,
+    hint: 'The source gave the id of mail that was carried to another message; that one stays there, and the next run carries it.',
+  },
   // state, locks, signals
   STATE_UNWRITABLE: {
     scope: 'run',

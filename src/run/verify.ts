@@ -29,6 +29,25 @@ export async function verify(run: AccountRun, tally: Tally, chosen: Iterable<Del
   for (const group of groups.values()) await verifyGroup(run, tally, group);
 }
 
+/** verify() in a session of its own, where there is anything to look at. @returns whether there was */
+export async function readBack(run: AccountRun, tally: Tally, chosen: Iterable<DeliveryRecord>): Promise<boolean> {
+  const { job, emit, stop } = run;
+  const records = chosen[Symbol.iterator]();
+  const first = records.next();
+  if (first.done === true) return false;
+  emit({ type: 'phase', account: job.name, phase: 'verifying' });
+  // A session that saw the APPEND may show what no other one does.
+  await job.destination.close();
+  await job.destination.open(stop.graceful);
+  await verify(run, tally, prepend(first.value, { [Symbol.iterator]: () => records }));
+  return true;
+}
+
+function* prepend<T>(first: T, rest: Iterable<T>): Iterable<T> {
+  yield first;
+  yield* rest;
+}
+
 async function verifyGroup(run: AccountRun, tally: Tally, records: readonly DeliveryRecord[]): Promise<void> {
   const { job, account, emit, clock, stop } = run;
   const mailbox = await open(run, records[0]);
@@ -36,7 +55,14 @@ async function verifyGroup(run: AccountRun, tally: Tally, records: readonly Deli
   const stored = mailbox === null ? new Map<number, StoredMessage>() : await read(run, mailbox, [...uids.values()]);
   const seenOf = (record: DeliveryRecord) => stored.get(uids.get(record) ?? 0);
   const verdicts = records.map(record => ({ record, verdict: verdictOf(run, record, seenOf(record)) }));
-  account.recordVerdicts(verdicts.map(({ record, verdict }) => ({ id: record.id, verdict, at: clock() })));
+  // What is found the same again was verified when it was first: looking more often must not put off a removal.
+  account.recordVerdicts(
+    verdicts.map(({ record, verdict }) => ({
+      id: record.id,
+      verdict,
+      at: record.verified === verdict && record.verifiedAt !== null ? record.verifiedAt : clock(),
+    })),
+  );
   for (const { record, verdict } of verdicts) {
     const seen = seenOf(record);
     tally.verdict(record, verdict, failureOf(record, verdict, seen));

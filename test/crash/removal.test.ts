@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { difference } from './harness.js';
 import { mail } from './scenarios.js';
-import { mails, SINGLE, stage } from './stage.js';
+import { mails, popServer, SINGLE, stage } from './stage.js';
 
 const deletes = (commands: readonly string[]) => commands.filter(line => /^DELE/.test(line)).length;
 const AFTER = { delete: 'afterVerify' };
@@ -151,6 +151,76 @@ describe('removal at the source', () => {
     });
     expect((await set.run(0)).notices.join()).toContain('nothing is removed');
     expect(deletes(set.pop.commands)).toBe(0);
+  });
+});
+
+describe('removal of what has the id of carried mail', () => {
+  const numbered = (kind: string, octets: (i: number) => number, count: number) =>
+    Array.from({ length: count }, (_, i) => mail(`${kind}${i}`, 2020, octets(i)));
+
+  it.each([
+    ['another size', 12, (i: number) => 900 + i * 60],
+    ['the same size', 1, () => 300],
+  ])('and is another message, of %s, is not asked for: the next run carries it', async (_, count, size) => {
+    const old = numbered('old', () => 300, count);
+    const set = await stage({ messages: old });
+    await set.run(0);
+    const fresh = numbered('new', size, count);
+    const pop = await popServer(fresh);
+    set.configure({ pop, pop3: AFTER });
+    const account = await set.run(1);
+    expect(account.failed.map(({ code }) => code)).toEqual(fresh.map(() => 'ID_REUSED'));
+    expect(account.notices.join()).toContain('is another message now');
+    expect(deletes(pop.commands)).toBe(0);
+    await set.run(0);
+    expect(set.differs([...old, ...fresh])).toEqual([]);
+    expect(pop.messages).toEqual([]);
+  });
+
+  it.each([
+    ['without TOP', (command: string) => (/^TOP/.test(command) ? '-ERR unknown command\r\n' : undefined)],
+    [
+      'whose TOP shows other fields',
+      (command: string) => (/^TOP/.test(command) ? '+OK\r\nX: y\r\n\r\n.\r\n' : undefined),
+    ],
+  ])('at a server %s: it is read once more as a whole', async (_, reply) => {
+    const messages = mails(3);
+    const set = await stage({ messages, pop3: AFTER, pop: { reply } });
+    expect(await set.run(0)).toMatchObject({ removed: 3 });
+    expect(set.fetched()).toBe(6);
+    expect(set.differs(messages)).toEqual([]);
+  });
+});
+
+describe('removal some days after the copies were verified', () => {
+  it('is not asked for where a copy is gone since; the others are removed', async () => {
+    const messages = mails(3);
+    const set = await stage({ messages, pop3: { delete: { daysAfterVerify: 14 } } });
+    await set.run(0);
+    set.imap.mailbox('Archive').remove(new Set([2]));
+    set.configure({ pop3: AFTER });
+    const account = await set.run(0);
+    expect(account).toMatchObject({ removed: 2, verdicts: { same: 2, changedSince: 1 } });
+    expect(account.notices.join()).toContain('1 message was not removed at the source: copies no longer hold');
+    expect(set.pop.messages).toHaveLength(1);
+  });
+});
+
+describe('mail whose removal came to nothing', () => {
+  it.each([
+    ['DELE', /^DELE/],
+    ['QUIT', /^QUIT/],
+  ])('(-ERR to %s) is known by its octets when the server gives it new ids', async (_, refused) => {
+    const messages = mails(4);
+    const set = await stage({
+      messages,
+      pop3: AFTER,
+      pop: { reply: command => (refused.test(command) ? '-ERR no\r\n' : undefined) },
+    });
+    await set.run(0);
+    set.configure({ pop: await popServer(messages.map((octets, i) => ({ octets, uidl: `new-${i}` }))), pop3: {} });
+    expect(await set.run(0)).toMatchObject({ copied: 0, skipped: { known: 4 } });
+    expect(set.differs(messages)).toEqual([]);
   });
 });
 

@@ -219,7 +219,9 @@ export class Pop3Source implements Source {
     const doubt = await this.#quit(session, signal);
     this.#session = null;
     for (const outcome of outcomes) {
-      yield outcome.removed && doubt !== null ? { ref: outcome.ref, removed: false, text: doubt } : outcome;
+      yield outcome.removed && doubt !== null
+        ? { ref: outcome.ref, removed: false, unknown: true, text: doubt }
+        : outcome;
     }
   }
 
