@@ -1,3 +1,4 @@
+import { FerryError } from '../../errors.js';
 import { MessageDigester } from '../../message/digest.js';
 import type { MessageDigest } from '../../message/facts.js';
 import type { DescribeRequest, StoredMessage } from '../destination.js';
@@ -10,6 +11,10 @@ const BODY_LITERAL = /\bBODY\[\] ~?\{\d+\+?\}$/i;
 /** Literals other than message bodies are kept to be read as strings; longer ones are of no use here. */
 const KEPT_LITERAL = 8 * 1024;
 const MAX_UID = 0xffffffff;
+/** Servers estimate RFC822.SIZE; a body of more than twice that, and this, is not what they stored. */
+const SIZE_SLACK = 1024 * 1024;
+/** Octets of a body whose size was not told before it. */
+const LARGEST = 2 ** 32;
 
 /** The items of a UID FETCH that answers the request. */
 export function fetchItems({ flags, internalDate, digest }: DescribeRequest): string {
@@ -28,6 +33,8 @@ export class FetchReader implements ResponseHandler {
   #digest: MessageDigest | null = null;
   #literals: Buffer[] = [];
   #kept: Buffer[] | null = null;
+  /** Octets of bodies, and messages, that were asked for and have come. */
+  arrived = 0;
 
   constructor(request: DescribeRequest, found: (message: StoredMessage) => void) {
     this.#request = request;
@@ -38,12 +45,20 @@ export class FetchReader implements ResponseHandler {
     this.#endLiteral();
     if (this.#request.digest && FETCH.test(text) && BODY_LITERAL.test(text.slice(-40))) {
       this.#digester = new MessageDigester();
+      const size = /\bRFC822\.SIZE (\d{1,15})\b/i.exec(text)?.[1];
+      const room = size === undefined ? LARGEST : 2 * Number(size) + SIZE_SLACK;
+      if (octets > room) {
+        const words = `the server sends a message of ${octets} octets that has ${size ?? `at most ${LARGEST}`}`;
+        throw new FerryError('PROTOCOL_VIOLATION', words, { side: 'to' });
+      }
     } else this.#kept = octets <= KEPT_LITERAL ? [] : null;
   }
 
   literalData(octets: Buffer): void {
-    if (this.#digester !== null) this.#digester.update(octets);
-    else this.#kept?.push(octets);
+    if (this.#digester !== null) {
+      this.arrived += octets.length;
+      this.#digester.update(octets);
+    } else this.#kept?.push(octets);
   }
 
   response(text: string): void {
@@ -55,7 +70,9 @@ export class FetchReader implements ResponseHandler {
     if (!FETCH.test(text)) return;
     const items = readTokens(text.slice(text.indexOf('(')), literals)[0];
     const message = Array.isArray(items) ? this.#messageOf(items, digest) : null;
-    if (message !== null) this.#found(message);
+    if (message === null) return;
+    this.arrived += 1;
+    this.#found(message);
   }
 
   #endLiteral(): void {

@@ -87,7 +87,8 @@ async function* fetchSet(
     if (described.length >= DESCRIBED_AHEAD) session.pause();
     wake();
   });
-  const fetch = must(session, `UID FETCH ${set} ${fetchItems(request)}`, signal, reader).finally(() => {
+  const command = `UID FETCH ${set} ${fetchItems(request)}`;
+  const fetch = must(session, command, signal, reader, () => reader.arrived).finally(() => {
     over = true;
     wake();
   });
@@ -162,8 +163,10 @@ export async function must(
   command: string,
   signal: AbortSignal,
   untagged: ResponseHandler = IGNORED,
+  progress?: () => number,
 ): Promise<StatusResponse> {
-  const result = await session.run([`${command}\r\n`], { signal, untagged });
+  const options = { signal, untagged, ...(progress === undefined ? {} : { progress }) };
+  const result = await session.run([`${command}\r\n`], options);
   if (result.kind === 'lost') throw result.error;
   const { response } = result;
   if (response.status === 'OK') return response;

@@ -13,7 +13,12 @@ export interface Streams {
   readonly readSocket: Readable;
   readonly writeSocket: Writable;
   /** The socket under both (they differ from it where the session is compressed). */
-  readonly socket: { destroy(): unknown; setTimeout(milliseconds: number): unknown };
+  readonly socket: {
+    destroy(): unknown;
+    setTimeout(milliseconds: number): unknown;
+    on(event: 'error' | 'close', listener: (cause?: unknown) => void): unknown;
+    readonly readableEnded: boolean;
+  };
 }
 
 export interface SessionOptions {
@@ -32,6 +37,8 @@ export interface CommandOptions {
   readonly signal: AbortSignal;
   /** Gets the untagged responses that come while this is the oldest command under way. */
   readonly untagged?: ResponseHandler;
+  /** How much has arrived of a long reply, of what was asked for: while it grows, the command has time. */
+  readonly progress?: () => number;
   /** Asked right before the first octet is sent; true: the command is not begun. */
   readonly cancelled?: () => boolean;
 }
@@ -45,6 +52,8 @@ interface Command {
   readonly options: CommandOptions;
   readonly settle: (result: CommandResult) => void;
   literalsHandedOver: number;
+  /** Of a long reply, when the time of this command was last counted anew. */
+  arrived: number;
   begun: boolean;
   /** Every octet that will be sent was given to the socket. */
   sent: boolean;
@@ -60,7 +69,7 @@ const COMMANDS_IN_FLIGHT = 128;
 const SOCKET_BACKLOG = 256 * 1024;
 /** Milliseconds a "+" may lag behind the answer before it, beyond round trips, until it is taken for a held-back packet. */
 const LAG = 10;
-/** Octets received that count as progress of one long reply: the command's time starts anew. */
+/** Octets received after which a long reply is asked whether it grew: then the command's time starts anew. */
 const PROGRESS_OCTETS = 1024 * 1024;
 
 /**
@@ -112,6 +121,13 @@ export class ImapSession {
     readSocket.on('close', () => lost());
     writeSocket.on('error', lost);
     writeSocket.on('close', () => lost());
+    // A compressor does not tell what becomes of the socket under it. What had arrived when it ended is still read.
+    if (!Object.is(socket, readSocket)) {
+      socket.on('error', lost);
+      socket.on('close', () => {
+        if (!socket.readableEnded) lost();
+      });
+    }
     writeSocket.on('drain', () => {
       this.#progressAt = performance.now();
       this.#wake();
@@ -147,6 +163,7 @@ export class ImapSession {
           resolve(result);
         },
         literalsHandedOver: 0,
+        arrived: 0,
         begun: false,
         sent: false,
         answer: null,
@@ -314,7 +331,7 @@ export class ImapSession {
     this.#received += chunk.length;
     if (this.#received >= PROGRESS_OCTETS) {
       this.#received = 0;
-      this.#commandAt = now;
+      this.#restartIfGrown(now);
     }
     try {
       this.#parser.feed(chunk);
@@ -322,6 +339,15 @@ export class ImapSession {
       this.#fail(error instanceof FerryError ? error : new FerryError('BUG', printable(String(error)), { side: 'to' }));
     }
     this.#watch();
+  }
+
+  /** What nobody asked for keeps no command waiting. */
+  #restartIfGrown(now: number): void {
+    const [oldest] = this.#inFlight.values();
+    const arrived = oldest?.options.progress?.() ?? 0;
+    if (oldest === undefined || arrived <= oldest.arrived) return;
+    oldest.arrived = arrived;
+    this.#commandAt = now;
   }
 
   #response(text: string): void {

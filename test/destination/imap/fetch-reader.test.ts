@@ -56,4 +56,11 @@ describe('FETCH responses', () => {
     expect(fetchItems({})).toBe('(UID RFC822.SIZE)');
     expect(fetchItems(everything)).toBe('(UID RFC822.SIZE FLAGS INTERNALDATE BODY.PEEK[])');
   });
+
+  it.each(['* 1 FETCH (UID 7 RFC822.SIZE 300 BODY[] {999999999999}\r\n', '* 1 FETCH (BODY[] {999999999999}\r\n'])(
+    'with a body far larger than the message are not read: %j',
+    wire => {
+      expect(() => read(wire)).toThrow(expect.objectContaining({ code: 'PROTOCOL_VIOLATION' }));
+    },
+  );
 });

@@ -10,6 +10,8 @@ const timeouts = { connect: 1000, command: 60_000, idle: 20_000 };
 /** A session whose server is the test: `sent` is what it wrote, `say` what it reads. */
 class Dialogue {
   sent = '';
+  /** Under the compressor. */
+  readonly socket = new PassThrough();
   readonly #server = new PassThrough();
   readonly session: ImapSession;
   readonly log: string[] = [];
@@ -21,7 +23,7 @@ class Dialogue {
         done();
       },
     });
-    const socket = { destroy: () => undefined, setTimeout: () => undefined };
+    const socket = Object.assign(this.socket, { setTimeout: () => undefined });
     const options = { timeouts, log: (line: string) => this.log.push(line) };
     this.session = new ImapSession({ readSocket: this.#server, writeSocket, socket }, options);
   }
@@ -108,6 +110,14 @@ describe('a session', () => {
     expect(dialogue.session.alive).toBe(false);
   });
 
+  it('ends with the socket under a compressor, which says nothing itself', async () => {
+    const dialogue = new Dialogue();
+    const answer = dialogue.append('a', 'plus');
+    await settled();
+    dialogue.socket.destroy(new Error('ECONNRESET'));
+    expect(await answer).toMatchObject({ kind: 'lost', error: { code: 'CONNECTION_LOST' } });
+  });
+
   it('hands over nothing of a command that was cancelled or aborted before it began', async () => {
     const dialogue = new Dialogue();
     const controller = new AbortController();
@@ -173,5 +183,22 @@ describe('time', () => {
     await settled();
     vi.advanceTimersByTime(timeouts.idle + 20);
     expect(await answer).toMatchObject({ kind: 'lost', literalsHandedOver: 1, error: { code: 'TIMEOUT' } });
+  });
+
+  it.each([
+    ['what nobody asked for does not stretch it', undefined, 'lost'],
+    ['a long reply that grows does', () => performance.now(), 'answered'],
+  ])('of a command: %s', async (_name, progress, kind) => {
+    const dialogue = new Dialogue();
+    const options = { signal, ...(progress === undefined ? {} : { progress }) };
+    const answer = dialogue.session.run(['UID FETCH 1:* (UID)\r\n'], options);
+    await settled();
+    const flood = '* OK still at it\r\n'.repeat(70_000);
+    for (let seconds = 0; seconds < 90; seconds += 15) {
+      vi.advanceTimersByTime(15_000);
+      await dialogue.say(flood);
+    }
+    await dialogue.say('%1 OK done\r\n');
+    expect(await answer).toMatchObject({ kind });
   });
 });
