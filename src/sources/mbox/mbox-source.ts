@@ -1,4 +1,6 @@
 import { createHash } from 'node:crypto';
+import { lstat } from 'node:fs/promises';
+import { setTimeout } from 'node:timers/promises';
 import type { Body } from '../../body/body.js';
 import type { BodyStore } from '../../body/body-store.js';
 import { FerryError, type MessageFailure, printable } from '../../errors.js';
@@ -38,6 +40,8 @@ export interface MboxSourceOptions {
   /** What becomes of messages marked deleted in the file. */
   readonly deleted: 'skip' | 'keep';
   readonly bodies: BodyStore;
+  /** Waits some milliseconds; absent: by the clock. */
+  readonly pause?: (ms: number, signal: AbortSignal) => Promise<void>;
 }
 
 /** Where a message is in a file. */
@@ -60,6 +64,11 @@ type Course =
 const PAGE = 500;
 /** Octets of a header section read for labels, or given out without the body. */
 const HEADER_CAP = 1024 * 1024;
+/** Milliseconds: who writes a message to a file goes on within this time. */
+const WRITTEN_LATELY = 2000;
+/** Milliseconds: a lock older than this was left by a program that died; liblockfile takes it for one too. */
+const LOCK_STALE = 5 * 60 * 1000;
+const CHANGED = 'changed while being read';
 const NOTHING_SKIPPED = { deleted: 0, pseudo: 0 };
 
 /** Mailbox files on this machine as a source of mail. They are opened for reading only and never changed. */
@@ -136,8 +145,7 @@ export class MboxSource implements Source {
     }
     for (const pages of late) yield* pages();
     if (changed.length > 0) {
-      const names = changed.map(path => printable(path)).join(', ');
-      throw new FerryError('INPUT_CHANGED', `${names} changed while being read`, { side: 'from' });
+      throw new FerryError('INPUT_CHANGED', changed.join(', '), { side: 'from' });
     }
   }
 
@@ -243,7 +251,7 @@ export class MboxSource implements Source {
             held = message;
           } else if (message.id.toString('hex') === passing.id) passing = null;
           else {
-            changed.push(file.path);
+            changed.push(`${printable(file.path)} ${CHANGED}`);
             return;
           }
         }
@@ -254,11 +262,12 @@ export class MboxSource implements Source {
           side: 'from',
         });
       }
-      const intact = sameStamp(open.stamp, await MailFile.stampAt(file.path));
-      if (!intact) changed.push(file.path);
+      const unrest = await this.#unrestAt(open, held, signal);
+      const intact = unrest === null;
+      if (!intact) changed.push(`${printable(file.path)} ${unrest}`);
       if (held !== null && intact) pages.add(held);
       const doubtfulSplits = listing.doubts.lines + listing.doubts.insideContentLength;
-      const page = { ...pages.last(noticesOf(file, listing.doubts), intact ? null : 'changed'), doubtfulSplits };
+      const page = { ...pages.last(noticesOf(file, listing.doubts), unrest), doubtfulSplits };
       const whole = listing.broken === null && intact;
       numbers.end(whole);
       const checkpoint = () => {
@@ -272,6 +281,24 @@ export class MboxSource implements Source {
     } finally {
       await open.close();
     }
+  }
+
+  /**
+   * Whether somebody is writing to a file that was just scanned. One that may be in the middle of a message is given a
+   * moment to go on; a file that nobody touched for a while costs nothing.
+   * @param last the last message of the file
+   * @returns what gives it away, null: nothing
+   */
+  async #unrestAt(file: MailFile, last: ListedMessage | null, signal: AbortSignal): Promise<string | null> {
+    const age = Date.now() - Number(BigInt(file.stamp.mtimeNs) / 1_000_000n);
+    const unfinished = last !== null && !last.entry.exact && last.entry.end === file.stamp.size;
+    if ((unfinished && age < WRITTEN_LATELY) || (await isLocked(file.path))) {
+      await (this.#options.pause ?? pause)(WRITTEN_LATELY, signal);
+      stopIfAsked(signal);
+    }
+    // The lock first: who took it later has not written by now, or the stamp shows it.
+    if (await isLocked(file.path)) return `is being written: ${printable(file.path)}.lock is there`;
+    return sameStamp(file.stamp, await MailFile.stampAt(file.path)) ? null : CHANGED;
   }
 
   async #readOne(ref: Ref, signal: AbortSignal): Promise<ReadOutcome> {
@@ -435,8 +462,8 @@ class PageMaker {
     while (this.#refs.length >= PAGE) yield this.#page(this.#refs.splice(0, PAGE), []);
   }
 
-  last(notices: readonly string[], changed: 'changed' | null): Page {
-    const more = changed === null ? [] : [`${printable(this.#file.path)} changed while it was read`];
+  last(notices: readonly string[], unrest: string | null): Page {
+    const more = unrest === null ? [] : [`${printable(this.#file.path)} ${unrest}`];
     return this.#page(this.#refs.splice(0), [
       ...notices,
       ...keptNotice(printable(this.#file.path), this.#kept),
@@ -516,6 +543,18 @@ function noticesOf(file: MailboxFile, doubts: Doubts): string[] {
   }
   if (doubts.cutShort) notices.push(`${path}: the last message is shorter than its Content-Length`);
   return notices;
+}
+
+function pause(ms: number, signal: AbortSignal): Promise<void> {
+  return setTimeout(ms, undefined, { signal }).catch(() => {});
+}
+
+/** Whether a program holds the file by the lock mail programs use, `FILE.lock`. */
+function isLocked(path: string): Promise<boolean> {
+  return lstat(`${path}.lock`).then(
+    ({ mtimeMs }) => Date.now() - mtimeMs < LOCK_STALE,
+    () => false,
+  );
 }
 
 async function collect(chunks: AsyncIterable<Buffer>): Promise<Buffer> {

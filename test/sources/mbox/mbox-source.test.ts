@@ -1,5 +1,14 @@
 import { execFileSync } from 'node:child_process';
-import { appendFileSync, mkdirSync, readFileSync, renameSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  appendFileSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { dirname, join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
@@ -481,6 +490,40 @@ describe('a file that changes while it is used', () => {
     expect([refs.length, checkpoint]).toEqual([1499, false]);
     expect(thrown).toMatchObject(error('INPUT_CHANGED', /changed while being read/));
     expect(await readAll(source, refs)).toMatchObject({ texts: { length: 1499 }, failed: [] });
+  });
+
+  it('being written by a program that goes on in a moment: its last message waits for the next run', async () => {
+    const path = file(mail('1') + mail('2', 'half'));
+    const source = mboxSource(path, { pause: async () => appendFileSync(path, ' and whole\n\n') });
+    writeFileSync(path, (mail('1') + mail('2', 'half')).trimEnd());
+    const { refs, checkpoints, thrown } = await listAll(source);
+    expect([refs.length, checkpoints.size]).toEqual([1, 0]);
+    expect(thrown).toMatchObject(error('INPUT_CHANGED', /changed while being read/));
+    expect(await listAll(mboxSource(path))).toMatchObject({ refs: { length: 2 }, thrown: null });
+  });
+
+  it('without an empty line at its end, but nobody goes on: it is whole', async () => {
+    let waits = 0;
+    const pause = async () => void waits++;
+    const path = file(mail('1').trimEnd());
+    expect(await listAll(mboxSource(path, { pause }))).toMatchObject({ refs: { length: 1 }, thrown: null });
+    utimesSync(path, 1e9, 1e9);
+    expect(await listAll(mboxSource(path, { pause }))).toMatchObject({ refs: { length: 1 }, thrown: null });
+    expect(waits).toBe(1);
+  });
+
+  it('locked by another program: its last message waits; a lock left over counts for nothing', async () => {
+    const path = file(mail('1') + mail('2'));
+    writeFileSync(`${path}.lock`, '');
+    const pause = async () => {};
+    const { refs, checkpoints, thrown } = await listAll(mboxSource(path, { pause }));
+    expect([refs.length, checkpoints.size]).toEqual([1, 0]);
+    expect(thrown).toMatchObject(error('INPUT_CHANGED', /is being written: .*\.lock is there/));
+    const released = mboxSource(path, { pause: async () => rmSync(`${path}.lock`) });
+    expect(await listAll(released)).toMatchObject({ refs: { length: 2 }, thrown: null });
+    writeFileSync(`${path}.lock`, '');
+    utimesSync(`${path}.lock`, 1e9, 1e9);
+    expect(await listAll(mboxSource(path, { pause }))).toMatchObject({ refs: { length: 2 }, thrown: null });
   });
 
   it('rewritten during the scan: noticed, and no wrong octets are read', async () => {
