@@ -1,4 +1,5 @@
-import type { ListResponse } from 'imapflow';
+import { Transform } from 'node:stream';
+import type { ImapFlow, ListResponse } from 'imapflow';
 import type { Credentials } from '../../auth/credentials.js';
 import { asFerryError, FerryError, printable } from '../../errors.js';
 import type { SpecialUse } from '../../message/folder.js';
@@ -26,7 +27,7 @@ import { MailboxIndex } from './mailbox-index.js';
 import { listedName, type MailboxName, mailboxName, type NameRules } from './mailbox-name.js';
 import { PROFILES, type ProfileName, recogniseServer, type ServerProfile } from './profiles.js';
 import { describeSelected, expungeSelected, moveSelected, must, type Selected, select } from './selected.js';
-import { ImapSession } from './session.js';
+import { ImapSession, type Streams } from './session.js';
 
 /**
  * Messages of one append() where each is a command of its own: few where each costs a round trip, so that all sessions
@@ -91,7 +92,7 @@ export class ImapDestination implements Destination {
     this.#control = new Control(this.#connect);
     this.#lanes = new Lanes(Math.max(1, options.connections - 1), async signal => {
       const { client } = await connectImap(this.#connect, signal);
-      return new ImapSession(client.unbind(), { timeouts: options.endpoint.timeouts, log });
+      return new ImapSession(streamsOf(client), { timeouts: options.endpoint.timeouts, log });
     });
   }
 
@@ -457,6 +458,20 @@ export class ImapDestination implements Destination {
     const text = `"${printable(mailbox.path)}": UIDVALIDITY was ${mailbox.uidValidity} and is ${selected.uidValidity}`;
     throw new FerryError('UIDVALIDITY_CHANGED', text, { side: 'to' });
   }
+}
+
+/**
+ * imapflow puts a queue in front of its compressor that holds megabytes; where the compressor shows itself it is written
+ * to as it is.
+ */
+function streamsOf(client: ImapFlow): Streams {
+  const streams = client.unbind();
+  const compressor = (client as { readonly _deflate?: unknown })._deflate;
+  return isCompressor(compressor) ? { ...streams, writeSocket: compressor } : streams;
+}
+
+function isCompressor(stream: unknown): stream is Transform & { flush(kind: number): void } {
+  return stream instanceof Transform && 'flush' in stream && typeof stream.flush === 'function';
 }
 
 /** Courier refuses APPEND to any mailbox while one is open read-only. CLOSE removes nothing after EXAMINE (RFC 3501). */

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import type { Readable, Writable } from 'node:stream';
+import { constants } from 'node:zlib';
 import { FerryError, printable } from '../../errors.js';
 import { abortReason, duration } from '../../net/deadline.js';
 import type { Timeouts } from '../../net/endpoint.js';
@@ -11,7 +12,8 @@ import { parseStatus, refusalOf, type StatusResponse, wordsOf } from './status-r
 /** An authenticated connection whose sockets are ours alone. */
 export interface Streams {
   readonly readSocket: Readable;
-  readonly writeSocket: Writable;
+  /** flush: a compressor, which keeps octets back until it is told that no more come for now. */
+  readonly writeSocket: Writable & { flush?(kind: number): void };
   /** The socket under both (they differ from it where the session is compressed). */
   readonly socket: {
     destroy(): unknown;
@@ -88,6 +90,7 @@ export class ImapSession {
   #octetsInFlight = 0;
   #pumping = false;
   #sending: Command | null = null;
+  #unflushed = false;
   /** Wakes the writer: "+", room in flight, a drained socket, an answer, or the end. */
   #wake: () => void = () => undefined;
   #awaitsContinuation: Command | null = null;
@@ -208,7 +211,10 @@ export class ImapSession {
     try {
       for (;;) {
         const command = this.#queue[0];
-        if (command === undefined || this.#error !== null) return;
+        if (command === undefined || this.#error !== null) {
+          this.#flush();
+          return;
+        }
         if (!this.#hasRoom(command)) {
           await this.#waitForWake();
           continue;
@@ -243,6 +249,7 @@ export class ImapSession {
     const { writeSocket } = this.#streams;
     this.#begin(command);
     writeSocket.cork();
+    this.#unflushed = true;
     try {
       writeSocket.write(`${command.tag} `, 'latin1');
       for (const part of command.parts) {
@@ -272,8 +279,10 @@ export class ImapSession {
   /** False: the command is over, nothing more of it may be sent. */
   async #sendLiteral(command: Command, part: LiteralPart): Promise<boolean> {
     const { writeSocket, socket } = this.#streams;
-    // A compressor says that it took a chunk before it has read it, and the body would write the next one over it.
-    const taken = Object.is(writeSocket, socket) ? (chunk: Buffer) => chunk : (chunk: Buffer) => Buffer.from(chunk);
+    // Something between us and the compressor says that it took a chunk before that was read, and the body would write
+    // the next one over it.
+    const direct = Object.is(writeSocket, socket) || writeSocket.flush !== undefined;
+    const taken = direct ? (chunk: Buffer) => chunk : (chunk: Buffer) => Buffer.from(chunk);
     if (part.synchronising && !(await this.#continuation(command))) return false;
     let left = part.body.length;
     if (left === 0) command.literalsHandedOver++;
@@ -285,6 +294,7 @@ export class ImapSession {
         writeSocket.uncork();
         while (writeSocket.writableNeedDrain && this.#error === null) await this.#waitForWake();
         writeSocket.cork();
+        this.#unflushed = true;
         this.#commandAt = performance.now();
       }
       if (this.#error !== null) return false;
@@ -303,6 +313,7 @@ export class ImapSession {
     const announcedAt = performance.now();
     while (!this.#mayContinue && command.answer === null && this.#error === null) await this.#waitForWake();
     this.#awaitsContinuation = null;
+    this.#unflushed = true;
     writeSocket.cork();
     if (this.#mayContinue) this.#learnLag(alone, announcedAt);
     return this.#mayContinue && command.answer === null && this.#error === null;
@@ -319,9 +330,16 @@ export class ImapSession {
   }
 
   #waitForWake(): Promise<void> {
+    this.#flush();
     return new Promise(resolve => {
       this.#wake = resolve;
     });
+  }
+
+  #flush(): void {
+    if (!this.#unflushed || this.#error !== null) return;
+    this.#unflushed = false;
+    this.#streams.writeSocket.flush?.(constants.Z_SYNC_FLUSH);
   }
 
   #data(chunk: Buffer): void {

@@ -1,4 +1,5 @@
 import { PassThrough, Writable } from 'node:stream';
+import { createDeflateRaw, createInflateRaw } from 'node:zlib';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { bodyOf } from '../../../src/body/body-store.js';
 import { appendCommand, type LiteralMode } from '../../../src/destination/imap/append-command.js';
@@ -116,6 +117,38 @@ describe('a session', () => {
     await settled();
     dialogue.socket.destroy(new Error('ECONNRESET'));
     expect(await answer).toMatchObject({ kind: 'lost', error: { code: 'CONNECTION_LOST' } });
+  });
+
+  it('writes into a compressor no faster than it compresses, and lets nothing lie in it', async () => {
+    const compressor = createDeflateRaw();
+    const server = compressor.pipe(createInflateRaw());
+    const socket = Object.assign(new PassThrough(), { setTimeout: () => undefined });
+    const session = new ImapSession(
+      { readSocket: socket, writeSocket: compressor, socket },
+      { timeouts, log: () => {} },
+    );
+    // As a spooled body gives its octets: through buffers that are used again.
+    const buffers = [0, 1, 2].map(() => Buffer.alloc(256 * 1024));
+    const body = {
+      length: 20 * 256 * 1024,
+      *chunks() {
+        for (let i = 0; i < 20; i++) {
+          expect(compressor.writableLength).toBeLessThanOrEqual(256 * 1024 + 100);
+          yield buffers[i % 3]?.fill(65 + i) ?? Buffer.alloc(0);
+        }
+      },
+      dispose: () => {},
+    };
+    let received = '';
+    const answer = session.run(appendCommand('x', [{ body, flags: [], internalDate: null }], 'plus'), { signal });
+    for await (const chunk of server.setEncoding('latin1')) {
+      received += String(chunk);
+      if (received.length >= body.length && received.endsWith('\r\n')) break;
+    }
+    const sent = Array.from({ length: 20 }, (_, i) => String.fromCharCode(65 + i).repeat(256 * 1024)).join('');
+    expect(received.slice(received.indexOf('\r\n') + 2) === `${sent}\r\n`).toBe(true);
+    socket.write(`${received.slice(0, received.indexOf(' '))} OK done\r\n`);
+    expect(await answer).toMatchObject({ kind: 'answered' });
   });
 
   it('hands over nothing of a command that was cancelled or aborted before it began', async () => {
