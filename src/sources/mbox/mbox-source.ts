@@ -29,7 +29,7 @@ import { findMailboxes, type Layout, type MailboxFile } from './layout.js';
 import { MailFile, type Stamp, sameStamp, stopIfAsked } from './mail-file.js';
 import { type FileNumbering, type Numbered, Numbering } from './numbering.js';
 import { PREFIX } from './occurrences.js';
-import type { Doubts } from './scanner.js';
+import type { Doubts, MboxEntry } from './scanner.js';
 import { type Quoting, type Variant, WireForm } from './wire-form.js';
 
 export interface MboxSourceOptions {
@@ -405,6 +405,34 @@ export class MboxSource implements Source {
   }
 }
 
+/** What can be derived is: a file may hold a million of these. */
+class FileRef implements Ref {
+  readonly id: string;
+  readonly occurrence: number;
+  readonly size: number;
+  readonly #file: MailboxFile;
+  readonly #entry: MboxEntry;
+  readonly #quoting: Quoting;
+
+  constructor(file: MailboxFile, { entry, quoting, id, size }: ListedMessage, occurrence: number) {
+    this.id = id.toString('hex');
+    this.occurrence = occurrence;
+    this.size = size;
+    this.#file = file;
+    this.#entry = entry;
+    this.#quoting = quoting;
+  }
+
+  get label(): string {
+    return labelAt(this.#file, this.#entry.from);
+  }
+
+  get locator(): Locator {
+    const { from, start, body, end } = this.#entry;
+    return { path: this.#file.path, from, start, body, end, quoting: this.#quoting };
+  }
+}
+
 /** Collects the messages of one file into pages and remembers them for the checkpoint. */
 class PageMaker {
   readonly #file: MailboxFile;
@@ -415,7 +443,8 @@ class PageMaker {
   #deleted = 0;
   #kept = 0;
   #pseudo = 0;
-  readonly #ids: Buffer[] = [];
+  /** The first octets of the ids, and room for more. */
+  #ids: Buffer = Buffer.alloc(64 * PREFIX);
   readonly #numbers: number[] = [];
   #last: ListedMessage | null = null;
   /** Without a number yet, and where it belongs among those of the file. */
@@ -448,14 +477,14 @@ class PageMaker {
     const occurrence = this.#numbering.next(message.id);
     if (occurrence === null) this.#late.push({ message, at: this.#numbers.length });
     else this.#list(message, occurrence);
-    this.#ids.push(message.id.subarray(0, PREFIX));
+    const at = this.#numbers.length * PREFIX;
+    if (at === this.#ids.length) this.#ids = Buffer.concat([this.#ids], 2 * at);
+    message.id.copy(this.#ids, at, 0, PREFIX);
     this.#numbers.push(occurrence ?? 0);
   }
 
-  #list({ entry, quoting, id, size }: ListedMessage, occurrence: number): void {
-    const { from, start, body, end } = entry;
-    const locator: Locator = { path: this.#file.path, from, start, body, end, quoting };
-    this.#refs.push({ id: id.toString('hex'), occurrence, size, label: labelAt(this.#file, from), locator });
+  #list(message: ListedMessage, occurrence: number): void {
+    this.#refs.push(new FileRef(this.#file, message, occurrence));
   }
 
   *full(): Generator<Page> {
@@ -488,7 +517,7 @@ class PageMaker {
     return {
       stamp,
       options,
-      ids: Buffer.concat([before?.ids ?? Buffer.alloc(0), ...this.#ids]),
+      ids: Buffer.concat([before?.ids ?? Buffer.alloc(0), this.#ids.subarray(0, this.#numbers.length * PREFIX)]),
       occurrences: [...(before?.occurrences ?? []), ...this.#numbers],
       deleted: (before?.deleted ?? 0) + this.#deleted,
       pseudo: (before?.pseudo ?? 0) + this.#pseudo,
