@@ -298,6 +298,8 @@ export class Carrying {
       handedOver = true;
       for (const { folder, path } of open)
         await deliveries.add({ message: inHand, folder, path, flags: decision.flags });
+      // Only now: a message whose deliveries have not all ended would hold its memory for ever.
+      if (deliveries.trouble !== null) throw deliveries.trouble;
     } finally {
       if (!handedOver) body.dispose();
     }
