@@ -106,6 +106,10 @@ const wait = parsed(value => {
   const milliseconds = parseDuration(value);
   return milliseconds !== undefined && milliseconds > 0 && milliseconds <= MAX_TIMER ? milliseconds : undefined;
 }, 'a duration such as 30s, 5m or 2h (or milliseconds), above 0 and up to 24d');
+const settling = parsed(value => {
+  const milliseconds = parseDuration(value);
+  return milliseconds !== undefined && milliseconds <= MAX_TIMER ? milliseconds : undefined;
+}, 'a duration such as 45s, 5m or 2h (or milliseconds), up to 24d');
 const age = parsed(parseDuration, 'a duration such as 30d or 12h (or milliseconds)');
 const size = parsed(parseSize, 'a size such as 50MiB or 2MB (or octets)');
 const date = parsedText(parseDate, 'a date such as 2010-01-31 or 2010-01-31T12:00:00+01:00');
@@ -481,9 +485,11 @@ const limits = mapping({
   connectionsPerHost: key(whole(1, 1000, 'a number'), 'Connections to one server in all', '8').default(8),
   buffers: key(buffers, 'Memory for message bodies, all accounts together', '24MiB').prefault('24MiB'),
   bandwidth: key(bandwidth, 'e.g. 2MiB/s', 'none').default(null),
-  settleAfter: key(age, 'A copy whose answer was lost and that has not appeared by then is sent again', '45s').prefault(
+  settleAfter: key(
+    settling,
+    'A copy whose answer was lost and that has not appeared by then is sent again',
     '45s',
-  ),
+  ).prefault('45s'),
 });
 
 const notify = mapping({

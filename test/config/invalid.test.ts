@@ -60,6 +60,12 @@ it('a quote left open is reported where the file ends', () => {
   expect(ferryErrorOf(() => loadConfig(path)).message).toContain(':3:1: something is missing here: a closing quote');
 });
 
+it('a pause for settling that no timer can hold is told with the longest', () => {
+  const path = scratchFile('c.yaml', `limits: { settleAfter: 60d }\naccounts:\n  - name: a\n    ${SOURCE}\n    ${TO}\n    folder: A\n`);
+  const { message } = ferryErrorOf(() => loadConfig(path));
+  expect(message).toMatch(/limits\.settleAfter: .*up to 24d/);
+});
+
 describe('JSON', () => {
   it('is read as YAML is, tabs and all, with lines', () => {
     const path = scratchFile('c.json', '{\n\t"accounts": [\n\t\t{ "name": "a", "form": 1 }\n\t]\n}\n');
