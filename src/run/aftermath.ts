@@ -23,7 +23,7 @@ export async function lookForTwins(
     .watched()
     .filter(watch => !over.has(watch.id) && (watch.run === run.run) === (whose === 'own'));
   if (watched.length === 0) return;
-  const twins = await findTwins(run, watched);
+  const { twins, early } = await findTwins(run, watched);
   for (const { watched: watch, uid } of twins) {
     const failure = {
       code: 'TWIN_FOUND',
@@ -33,7 +33,7 @@ export async function lookForTwins(
     run.emit({ type: 'failed', account: run.job.name, ref: watch.label, ...failure });
     over.add(watch.id);
   }
-  if (whose === 'earlier') for (const { id } of watched) over.add(id);
+  if (whose === 'earlier') for (const watch of watched) if (!early.includes(watch)) over.add(watch.id);
 }
 
 /**

@@ -75,14 +75,52 @@ export interface Twin {
   readonly uid: number;
 }
 
-/** Twins of attempts that were given up, by their UIDs. */
-export async function findTwins(run: AccountRun, watched: readonly Watched[]): Promise<Twin[]> {
+/**
+ * Twins of attempts that were given up, by their UIDs. Who is told of one may remove it: it is one only if the server shows
+ * more copies than were delivered, for UIDs that a server told us may be wrong.
+ * @returns `early`: a copy is there, and its message is not delivered yet; to be looked at again
+ */
+export async function findTwins(
+  run: AccountRun,
+  watched: readonly Watched[],
+): Promise<{ readonly twins: readonly Twin[]; readonly early: readonly Watched[] }> {
   const twins: Twin[] = [];
+  const early: Watched[] = [];
   for (const [path, group] of groupBy(watched, watch => watch.mailbox)) {
-    for (const [watch, { uid }] of await copiesIn(run, path, group))
-      if (uid !== null) twins.push({ watched: watch, uid });
+    const found = [...(await copiesIn(run, path, group))].flatMap(([watch, { uid }]) =>
+      uid === null ? [] : [{ watched: watch, uid }],
+    );
+    const seen = await copiesSeen(run, path, found);
+    for (const [name, alike] of groupBy(found, twin => canonicalName(twin.watched.digest))) {
+      const delivered = alike.reduce(
+        (most, twin) => Math.max(most, run.account.deliveredDigest(twin.watched.digest, path)),
+        0,
+      );
+      if (delivered === 0) early.push(...alike.map(twin => twin.watched));
+      else twins.push(...alike.slice(0, Math.max(0, (seen.get(name) ?? 0) - delivered)));
+    }
   }
-  return twins;
+  return { twins, early };
+}
+
+/** How many copies of these the mailbox shows in all, by canonical form. */
+async function copiesSeen(run: AccountRun, path: string, found: readonly Twin[]): Promise<Map<string, number>> {
+  const seen = new Map<string, number>();
+  if (found.length === 0) return seen;
+  const { destination } = run.job;
+  const mailbox = await destination.ensure({ parts: path.split('/') }, run.stop.now);
+  const everything = { firstUid: 1, endUid: Number.POSITIVE_INFINITY };
+  const all: StoredMessage[] = [];
+  for await (const stored of destination.describe(mailbox, everything, {}, run.stop.now)) all.push(stored);
+  const uids = new Set(found.map(({ uid }) => uid));
+  const sizes = new Set(all.filter(({ uid }) => uids.has(uid)).map(({ size }) => size));
+  const alike = all.filter(({ size }) => sizes.has(size));
+  for (const { digest } of await digestsOf(run, mailbox, alike)) {
+    if (digest === undefined) continue;
+    const name = canonicalName(digest);
+    seen.set(name, (seen.get(name) ?? 0) + 1);
+  }
+  return seen;
 }
 
 /** Where the copies of done deliveries are whose UIDs the server never told. */
@@ -159,12 +197,25 @@ function reservedFor(
   return reserved;
 }
 
-/** Finishes what reached the staging mailbox: one copy of each is moved on, whichever of its twins. */
+/** Finishes what reached a staging mailbox: one copy of each is moved on, whichever of its twins. */
 async function moveStaged(run: AccountRun, records: readonly DeliveryRecord[]): Promise<Map<DeliveryRecord, Copy>> {
+  const copies = new Map<DeliveryRecord, Copy>();
+  if (records.length === 0) return copies;
+  for (const { mailbox } of await existingStaging(run)) {
+    const waiting = records.filter(record => !copies.has(record));
+    if (mailbox === null || mailbox.messages === 0 || waiting.length === 0) continue;
+    for (const [record, copy] of await moveFrom(run, mailbox, waiting)) copies.set(record, copy);
+  }
+  return copies;
+}
+
+async function moveFrom(
+  run: AccountRun,
+  staging: Mailbox,
+  records: readonly DeliveryRecord[],
+): Promise<Map<DeliveryRecord, Copy>> {
   const { job, stop } = run;
   const copies = new Map<DeliveryRecord, Copy>();
-  const staging = records.length === 0 ? null : await existingStaging(run);
-  if (staging === null || staging.messages === 0) return copies;
   const all: StoredMessage[] = [];
   for await (const stored of job.destination.describe(
     staging,
