@@ -162,6 +162,12 @@ export const ERRORS = facts({
     exit: 75,
     hint: 'The server asks to come back later; run again.',
   },
+  DESTINATION_FAILING: {
+    scope: 'account',
+    retry: 'now',
+    exit: 75,
+    hint: 'The destination stores nothing for now; run again later.',
+  },
   THROTTLED: {
     scope: 'account',
     retry: 'later',
@@ -246,6 +252,18 @@ export const ERRORS = facts({
     retry: 'never',
     exit: 1,
     hint: 'The destination refused this message; see its words.',
+  },
+  APPEND_DEFERRED: {
+    scope: 'message',
+    retry: 'now',
+    exit: 1,
+    hint: 'The destination could not take this message for now; the next run tries again.',
+  },
+  APPEND_UNCLEAR: {
+    scope: 'message',
+    retry: 'later',
+    exit: 1,
+    hint: 'The destination did not take this message and did not say that it never will; the next run tries again.',
   },
   IN_DOUBT: {
     scope: 'message',

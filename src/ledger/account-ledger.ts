@@ -89,6 +89,9 @@ const SQL = {
   listedSize: 'select size from message where account = ? and key = ? and occurrence = ?',
   holds: `select 1 from message where header = ? and body = ? and account = ? and key = ? and occurrence = ?`,
   setListedSize: 'update message set size = ? where account = ? and key = ? and occurrence = ?',
+  // Twice: as the partial index is written, and what is wanted of it.
+  refusedMessages: `select count(distinct message) from delivery where account = ? and state <> ${DONE}
+    and state = ${STATES.indexOf('refused')}`,
   dropAllEnded: 'delete from delivery where message = ? and state in (3, 4)',
   dropMessage: 'delete from message where id = ?',
   renamed: `update message set key = ?, occurrence = ?, label = ? where account = ? and key = ? and occurrence = ?`,
@@ -252,6 +255,10 @@ export class SqliteAccountLedger implements AccountLedger {
           .get(...octetsOf(digest), id, uidValidity),
       );
     });
+  }
+
+  refused(): number {
+    return Number(this.#db.read(() => this.#db.statement(SQL.refusedMessages).pluck().get(this.#id)));
   }
 
   messages(): number {

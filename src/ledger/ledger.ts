@@ -218,6 +218,8 @@ export interface AccountReader {
   doneWith(digest: MessageDigest): MessageKey[];
   /** Attempts to look for again, oldest first. */
   watched(): Watched[];
+  /** Messages with a delivery that is refused for good. */
+  refused(): number;
   /** Deliveries of one run or all, in order of recording. Read in pages: recording meanwhile is allowed. */
   deliveries(filter: {
     readonly run?: string;

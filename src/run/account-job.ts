@@ -73,7 +73,7 @@ export interface AccountJob {
   preflight(facts: MessageFacts): Preflight;
   /** Equal as long as the same messages are left out: rules, filters and what they look at. */
   readonly leavesOut: string;
-  /** Told of each message refused for good, its body still readable (--save-failed). */
+  /** Told of each message refused, unless it is tried again at once; its body is still readable (--save-failed). */
   saveFailed?(label: string, octets: Iterable<Buffer>): void;
   /** Takes the lock all runs of this account share. @throws LOCKED */
   lock(): { release(): void };

@@ -41,6 +41,9 @@ export class Carrying {
   readonly #left = new Map<string, Ref>();
   /** Times a connection broke while this message was on its way. */
   readonly #broken = new Map<string, number>();
+  /** Times the destination put this message off, and what it said last in this pass. */
+  readonly #deferred = new Map<string, number>();
+  #putOff: MessageFailure | null = null;
   /** Times the source broke off at this message. */
   readonly #unread = new Map<string, number>();
   /** Octets under way into a mailbox in this run and not yet in the ledger, for duplicates: skip. */
@@ -115,6 +118,7 @@ export class Carrying {
         work ??= await this.#list();
         await this.#pass();
         if (this.#left.size === 0 || this.#limitReached()) break;
+        if (this.#putOff !== null) throw new FerryError('DESTINATION_FAILING', this.#putOff.text, { side: 'to' });
         // A pass that only withdrew what an earlier run had begun leaves it for the next pass to send.
         if (this.#ended === before && account.unsettled().length >= unsettledBefore) {
           throw new FerryError('PROTOCOL_VIOLATION', `${this.#left.size} messages got no answer`);
@@ -168,6 +172,7 @@ export class Carrying {
 
   async #pass(): Promise<void> {
     const { job, account, emit, stop } = this.#run;
+    this.#putOff = null;
     if (this.#left.size === 0 && this.#nothingOpen()) return;
     // Both logins are proven before the first message is fetched: no half run.
     await job.source.open(stop.graceful);
@@ -230,8 +235,8 @@ export class Carrying {
     const { notices } = await job.destination.open(stop.graceful);
     if (this.#names !== null) return this.#names;
     const names = new FolderNames(job.destination.features);
-    claimSourceFolders(job, this.#sourceFolders, names);
-    for (const text of notices) notice(this.#run, this.#tally, text);
+    const together = claimSourceFolders(job, this.#sourceFolders, names);
+    for (const text of [...together, ...notices]) notice(this.#run, this.#tally, text);
     this.#names = names;
     return names;
   }
@@ -356,21 +361,27 @@ export class Carrying {
     const doubts = ends.flatMap(end => (end.kind === 'inDoubt' ? [end.path] : []));
     for (const mailbox of doubts) emit({ type: 'in-doubt', account: job.name, ref: printable(ref.label), mailbox });
     const broken = doubts.length > 0 || ends.some(end => end.kind === 'brokenOff');
-    if (broken || ends.some(end => end.kind === 'again')) {
+    const refused = ends.flatMap(end => (end.kind === 'refused' ? [end] : []))[0];
+    const putOff = refused !== undefined && this.#isPutOff(key, refused.failure);
+    if (broken || putOff || ends.some(end => end.kind === 'again')) {
       this.#carried -= 1;
       for (const name of this.#underWay)
         if (name.endsWith(octetsName(message.facts.digest))) this.#underWay.delete(name);
+      if (putOff) {
+        // Behind the others: should it be about this message, they arrive first.
+        this.#left.delete(key);
+        this.#left.set(key, ref);
+      }
       if (!broken) return;
       const times = (this.#broken.get(key) ?? 0) + 1;
       this.#broken.set(key, times);
       if (times >= TRIES_PER_MESSAGE && doubts.length === 0)
         this.#fail(ref, {
-          code: 'APPEND_REFUSED',
+          code: 'APPEND_UNCLEAR',
           text: `the connection broke ${times} times while this message was sent`,
         });
       return;
     }
-    const refused = ends.flatMap(end => (end.kind === 'refused' ? [end] : []))[0];
     if (refused !== undefined) {
       this.#fail(ref, refused.failure, refused.path);
       return;
@@ -379,6 +390,16 @@ export class Carrying {
     else this.#tally.copied += 1;
     this.#tally.carried(message.facts, message.body.length);
     this.#finish(key);
+  }
+
+  /** Whether a message is to be sent once more in this run after it was refused. */
+  #isPutOff(key: string, failure: MessageFailure): boolean {
+    if (ERRORS[failure.code].retry !== 'now') return false;
+    const times = (this.#deferred.get(key) ?? 0) + 1;
+    this.#deferred.set(key, times);
+    if (times >= TRIES_PER_MESSAGE) return false;
+    this.#putOff = failure;
+    return true;
   }
 
   /** Settles what is in doubt as far as the server shows it now. */

@@ -1,6 +1,6 @@
 import pLimit from 'p-limit';
 import type { AppendOutcome, Mailbox, Move } from '../destination/destination.js';
-import { asFerryError, FerryError, type MessageFailure, printable } from '../errors.js';
+import { asFerryError, ERRORS, FerryError, type MessageFailure, printable } from '../errors.js';
 import type { DeliveryOutcome, Intent, Outcome } from '../ledger/ledger.js';
 import type { AccountRun } from './account-job.js';
 import { Mailboxes, type OpenMailbox } from './mailboxes.js';
@@ -158,7 +158,8 @@ export class Deliveries {
       const closed = staging === null && trouble?.scope === 'mailbox' ? trouble : null;
       const moveTrouble = staging === null ? null : await this.#moveOn(staging, answered);
       const unsettled = staging === null ? this.#settleAll(answered, closed) : null;
-      const stopped = unsettled ?? (closed === null ? (trouble ?? moveTrouble) : null);
+      const failing = trouble ?? moveTrouble ?? notOfOneMessage(answered.map(({ outcome }) => outcome));
+      const stopped = unsettled ?? (closed === null ? failing : null);
       if (stopped !== null) throw stopped;
     } catch (thrown) {
       this.trouble ??= asFerryError(thrown, 'to');
@@ -310,9 +311,19 @@ export class Deliveries {
         return;
       }
       case 'refused':
-        this.#outcomes.push(outcomeOf(open, item, { state: 'refused', failure: outcome.failure }));
+        // Only what is refused for good is recorded: the rest is carried by a later run like anything that is new.
+        this.#outcomes.push(
+          outcomeOf(
+            open,
+            item,
+            ERRORS[outcome.failure.code].retry === 'never'
+              ? { state: 'refused', failure: outcome.failure }
+              : { state: 'notSent' },
+          ),
+        );
         try {
-          this.#run.job.saveFailed?.(item.message.ref.label, item.message.body.chunks());
+          if (ERRORS[outcome.failure.code].retry !== 'now')
+            this.#run.job.saveFailed?.(item.message.ref.label, item.message.body.chunks());
         } finally {
           item.message.end({ kind: 'refused', failure: outcome.failure, path: open.mailbox.path });
         }
@@ -387,6 +398,15 @@ export class Deliveries {
       throw this.trouble;
     }
   }
+}
+
+/** Where a server puts off every message of a batch in the same words, it is not about any of them. */
+function notOfOneMessage(outcomes: readonly AppendOutcome[]): FerryError | null {
+  const [first] = outcomes;
+  if (outcomes.length < 2 || first?.kind !== 'refused' || first.failure.code !== 'APPEND_DEFERRED') return null;
+  const { text } = first.failure;
+  const same = outcomes.every(outcome => outcome.kind === 'refused' && outcome.failure.text === text);
+  return same ? new FerryError('DESTINATION_FAILING', `nothing is stored: ${text}`, { side: 'to' }) : null;
 }
 
 const NO_OUTCOME: AppendOutcome = { kind: 'inDoubt', text: 'no outcome' };

@@ -50,9 +50,11 @@ export class FolderNames {
 
 /**
  * Folders of a source tree that would meet on the server, found before the first message is sent.
+ * @returns notices of those that go into one folder because they are called the same
  * @throws FerryError FOLDERS_COLLIDE
  */
-export function claimSourceFolders(job: AccountJob, folders: readonly SourceFolder[], names: FolderNames): void {
+export function claimSourceFolders(job: AccountJob, folders: readonly SourceFolder[], names: FolderNames): string[] {
+  const together = new Map<string, string[]>();
   for (const folder of folders) {
     const by = `folder ${folder.path.join('/')} of the source`;
     const facts = job.facts([], folder);
@@ -61,10 +63,25 @@ export function claimSourceFolders(job: AccountJob, folders: readonly SourceFold
     for (const to of route.folders) {
       const path = pathOrNull(job, to);
       // A name that cannot be fails the messages in that folder, one by one.
+      if (path !== null) together.set(path, [...(together.get(path) ?? []), folder.at ?? folder.path.join('/')]);
       const failure = path === null ? null : names.claim(to, path, by);
       if (failure !== null) throw new FerryError('FOLDERS_COLLIDE', failure.text, { side: 'to' });
     }
   }
+  // Where a folder of any name would go, everything is put together on purpose.
+  const anyName = { path: ['a folder of any name'], name: 'a folder of any name' };
+  const route = job.route(job.facts([], anyName), { id: '', occurrence: 1, size: null, label: '', locator: null });
+  const onPurpose = new Set(route.kind === 'deliver' ? route.folders.map(to => pathOrNull(job, to)) : []);
+  return [...together].flatMap(([path, from]) =>
+    from.length < 2 || onPurpose.has(path) ? [] : [`${listed(from)} go into the same folder, ${path}`],
+  );
+}
+
+function listed(names: readonly string[]): string {
+  const shown = names.slice(0, 5).map(name => printable(name, 60));
+  const more = names.length - shown.length;
+  if (more > 0) return `${shown.join(', ')} and ${more} more`;
+  return `${shown.slice(0, -1).join(', ')} and ${shown.at(-1) ?? ''}`;
 }
 
 function pathOrNull(job: AccountJob, folder: FolderPath): string | null {

@@ -172,6 +172,12 @@ export async function listWork(run: AccountLook, tally: Tally): Promise<Work> {
     refs.push(ref);
     octets += ref.size ?? 0;
   }
+  // Told again in every run: they count as known, and nothing else of it says that they did not arrive.
+  const refused = job.retryFailed || tally.listed > 0 ? 0 : account.refused();
+  if (refused > 0)
+    notices.push(
+      `${refused} ${refused === 1 ? 'message was' : 'messages were'} refused by earlier runs and left out; --retry-failed tries again`,
+    );
   tally.listed += counts.listed;
   tally.known += counts.known;
   tally.filtered += counts.filtered;

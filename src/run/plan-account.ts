@@ -97,8 +97,8 @@ class Planning {
       this.#inDoubt = new Map(this.#run.account.unsettled().map(record => [keyOf(record.message), record]));
       opened = await job.destination.open(stop.graceful);
       this.#names = new FolderNames(job.destination.features);
-      claimSourceFolders(job, folders, this.#names);
-      for (const text of opened.notices) notice(this.#run, this.#tally, text);
+      const together = claimSourceFolders(job, folders, this.#names);
+      for (const text of [...together, ...opened.notices]) notice(this.#run, this.#tally, text);
       emit({ type: 'phase', account: job.name, phase: 'planning' });
       await this.#lookAt(refs);
       this.#nameUnknown();

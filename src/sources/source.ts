@@ -108,6 +108,8 @@ export interface SourceFeatures {
 export interface SourceFolder {
   readonly path: readonly string[];
   readonly name: string;
+  /** Where it lies, for people. */
+  readonly at?: string;
 }
 
 /** What `check` shows of an opened source. */

@@ -162,7 +162,7 @@ describe('a message the server refuses', () => {
     const to = await imapServer({
       faults: {
         message: (_, { octets }) =>
-          refuses && octets.includes('letter 4\r\n') ? { no: 'it smells of fish' } : 'store',
+          refuses && octets.includes('letter 4\r\n') ? { no: 'virus found: it smells of fish' } : 'store',
       },
     });
     const home = scratch();

@@ -1,10 +1,10 @@
 import { spawn } from 'node:child_process';
-import { existsSync, readdirSync, statSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { openLedgerReadOnly } from '../../src/ledger/sqlite-ledger.js';
-import { PASSWORD } from './command.js';
+import { imapTo, PASSWORD } from './command.js';
 import { mail } from './scenarios.js';
 import { mails, SINGLE, stage } from './stage.js';
 
@@ -60,6 +60,26 @@ describe('memory that is used up', () => {
     await set.run(0);
     expect(set.differs(messages)).toEqual([]);
     expect(set.folder.leaks()).toEqual([]);
+  });
+});
+
+describe('two mailbox files that are called the same', () => {
+  it.each([
+    ['{name}', 1],
+    ['Attic', 0],
+  ])('go into one folder of %s, which is told unless it was meant so', async (folder, told) => {
+    const set = await stage({ messages: [] });
+    const files = ['2019', '2020'].map(year => join(set.folder.dir, 'Mail', year, 'Sent'));
+    for (const file of files) {
+      mkdirSync(join(file, '..'), { recursive: true });
+      const text = mail(file, 2019).toString('latin1').replaceAll('\r\n', '\n');
+      writeFileSync(file, `From a@b Mon Jan  7 10:00:00 2019\n${text}\n`);
+    }
+    const from = { mbox: { path: join(set.folder.dir, 'Mail') } };
+    set.folder.configure({ accounts: [{ name: 'attic', from, to: imapTo(set.imap.port), folder }] });
+    const notices = (await set.run(0)).notices.filter(text => text.includes('go into the same folder'));
+    expect(notices).toHaveLength(told);
+    for (const text of notices) for (const file of files) expect(text).toContain(file.slice(0, 20));
   });
 });
 

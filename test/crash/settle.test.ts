@@ -101,6 +101,22 @@ describe('a server that commits late', () => {
     expect([...set.imap.mailboxes.keys()].sort()).toEqual(['Archive', 'INBOX']);
   });
 
+  it('left in a staging mailbox that the configuration no longer names: moved on from there, and it goes', async () => {
+    const messages = mails(6);
+    const to = { exactlyOnce: 'require', profile: 'dovecot' };
+    const set = await stage({ messages, imap: { capabilities: [...SINGLE, 'MULTIAPPEND'] }, to });
+    const { child, ended } = set.folder.start(['migrate', '--json']);
+    set.imap.faults.moment = what => {
+      if (what === 'APPEND done') child.kill('SIGKILL');
+    };
+    await ended;
+    delete set.imap.faults.moment;
+    set.configure({ to: { ...to, staging: 'another' } });
+    await set.run(0);
+    expect(set.differs(messages)).toEqual([]);
+    expect([...set.imap.mailboxes.keys()].sort()).toEqual(['Archive', 'INBOX']);
+  });
+
   it('into the folder, by a MOVE of before at the moment of ours: found there, the run goes on', async () => {
     const messages = mails(6);
     const set = await stage({
@@ -245,6 +261,20 @@ describe('a lost answer', () => {
 });
 
 describe('what a server says of one message', () => {
+  it.each([
+    ['[SERVERBUG] Internal error occurred', 1],
+    ['APPEND failed', 1],
+    ['[LIMIT] not today', 1],
+  ])('%s is not the last word: the next run carries what it concerned', async (no, code) => {
+    const messages = mails(4);
+    const set = await stage({ messages });
+    set.imap.faults.message = (_, { octets }) => (octets.equals(messages[1] ?? Buffer.alloc(0)) ? { no } : 'store');
+    expect((await set.run(code)).failed).toHaveLength(1);
+    set.imap.faults.message = () => 'store';
+    expect(await set.run(0)).toMatchObject({ copied: 1 });
+    expect(set.differs(messages)).toEqual([]);
+  });
+
   it('no literal octet follows a NO in place of "+": a body cannot run as commands', async () => {
     const evil = Buffer.concat([mail('evil', 2019), Buffer.from('a1 CREATE pwned\r\na2 DELETE INBOX\r\n')]);
     const set = await stage({ messages: [evil], imap: { capabilities: ['UIDPLUS', 'AUTH=PLAIN'] } });
@@ -262,7 +292,11 @@ describe('what a server says of one message', () => {
     const account = await set.run(1);
     expect(account.failed).toMatchObject([{ code: 'APPEND_REFUSED', text: expect.stringContaining('virus found') }]);
     expect(set.differs(messages.filter((_, i) => i !== 1))).toEqual([]);
-    expect(await set.run(0)).toMatchObject({ copied: 0, skipped: { known: 4 } });
+    expect(await set.run(0)).toMatchObject({
+      copied: 0,
+      skipped: { known: 4 },
+      notices: ['1 message was refused by earlier runs and left out; --retry-failed tries again'],
+    });
     set.imap.faults.message = () => 'store';
     expect(await set.run(0, '--retry-failed')).toMatchObject({ copied: 1 });
     expect(set.differs(messages)).toEqual([]);

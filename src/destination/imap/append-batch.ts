@@ -1,8 +1,19 @@
-import type { FerryError, MessageFailure } from '../../errors.js';
+import type { ErrorCode, FerryError, MessageFailure } from '../../errors.js';
 import type { AppendItem, AppendOutcome, AppendResult } from '../destination.js';
 import { appendCommand, isKeyword, type LiteralMode } from './append-command.js';
 import type { CommandResult, ImapSession } from './session.js';
-import { appendUidOf, refusalOf, refusedWork, type StatusResponse, wordsOf } from './status-response.js';
+import {
+  appendUidOf,
+  type Refusal,
+  refusalOf,
+  refusedWork,
+  type StatusResponse,
+  type WorkRefusal,
+  wordsOf,
+} from './status-response.js';
+
+/** Pause before more is sent to a server that says "too fast" and not how long it wants to rest. */
+const THROTTLED_PAUSE_MS = 20_000;
 
 export interface BatchRequest {
   /** Modified UTF-7. */
@@ -87,7 +98,8 @@ class Batch {
   async #refused(indices: readonly number[], response: StatusResponse, keywords: boolean): Promise<void> {
     const refusal = refusalOf(response);
     if (refusal.of === 'work') {
-      this.#trouble ??= refusedWork(refusal, response, this.#request.path);
+      const pause = refusal.code === 'THROTTLED' ? { retryAfter: THROTTLED_PAUSE_MS } : {};
+      this.#trouble ??= refusedWork({ ...pause, ...refusal }, response, this.#request.path);
       return;
     }
     const [only, ...more] = indices;
@@ -99,11 +111,12 @@ class Batch {
     }
     if (only === undefined) return;
     // BAD says the command was not understood; keywords are what servers without them choke on.
-    if (response.status === 'BAD' && keywords && this.#request.items[only]?.flags.some(isKeyword)) {
+    const ofKeywords = response.status === 'BAD' || refusal.of === 'keywords';
+    if (ofKeywords && keywords && this.#request.items[only]?.flags.some(isKeyword)) {
       await this.#sendTogether(indices, false);
       return;
     }
-    this.#refuse(only, { code: refusal.code, text: `the server said ${wordsOf(response)}` });
+    this.#refuse(only, { code: codeOf(refusal), text: `the server said ${wordsOf(response)}` });
   }
 
   #lost(indices: readonly number[], { literalsHandedOver, error }: CommandResult & { kind: 'lost' }): void {
@@ -117,6 +130,11 @@ class Batch {
   #refuse(at: number, failure: MessageFailure): void {
     this.#outcomes[at] = { kind: 'refused', failure };
   }
+}
+
+function codeOf(refusal: Exclude<Refusal, WorkRefusal>): ErrorCode {
+  if (refusal.of === 'moment') return 'APPEND_DEFERRED';
+  return refusal.of === 'keywords' ? 'APPEND_UNCLEAR' : refusal.code;
 }
 
 function withoutKeywords(item: AppendItem): AppendItem {

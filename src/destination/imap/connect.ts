@@ -11,7 +11,7 @@ import { otherProtocol } from '../../net/other-protocol.js';
 import { beginTls, describeSecurity, refuseUnread } from '../../net/tls.js';
 import { tlsFailure } from '../../net/tls-failure.js';
 import { onAbort } from './on-abort.js';
-import { parseStatus, refusalOf } from './status-response.js';
+import { parseStatus, workRefusalOf } from './status-response.js';
 
 const require = createRequire(import.meta.url);
 
@@ -312,8 +312,8 @@ function loginFailure(error: ImapFailure, endpoint: Endpoint, secret: Secret): F
     });
   }
   const response = parseStatus(words) ?? { status: 'NO', code: null, argument: '', text: words };
-  const refusal = refusalOf(response);
-  if (refusal.of === 'work' && (refusal.code === 'THROTTLED' || refusal.code === 'SERVER_BUSY')) {
+  const refusal = workRefusalOf(response);
+  if (refusal?.code === 'THROTTLED' || refusal?.code === 'SERVER_BUSY') {
     return new FerryError(refusal.code, `${place}: ${words}`, { side: 'to', serverText: words });
   }
   return new FerryError('LOGIN_REFUSED', `${place} refused the login: ${words}`, { side: 'to', serverText: words });

@@ -4,7 +4,7 @@ import { quoted } from './append-command.js';
 import { FetchReader, fetchItems } from './fetch-reader.js';
 import type { ResponseHandler } from './response-parser.js';
 import type { ImapSession } from './session.js';
-import { copyUidOf, parseStatus, refusalOf, refusedWork, type StatusResponse, wordsOf } from './status-response.js';
+import { copyUidOf, parseStatus, refusedWork, type StatusResponse, wordsOf, workRefusalOf } from './status-response.js';
 import { uidSets } from './uid-set.js';
 
 /** A mailbox as SELECT or EXAMINE shows it. */
@@ -171,8 +171,8 @@ export async function must(
   const { response } = result;
   if (response.status === 'OK') return response;
   const verb = /^(?:UID )?\S+/.exec(command)?.[0] ?? '';
-  const refusal = refusalOf(response);
-  if (refusal.of === 'work') throw refusedWork(refusal, response, verb);
+  const refusal = workRefusalOf(response);
+  if (refusal !== null) throw refusedWork(refusal, response, verb);
   const words = wordsOf(response);
   throw new FerryError('MAILBOX_REFUSED', `${verb}: the server said ${words}`, {
     side: 'to',

@@ -7,7 +7,7 @@ import type { Timeouts } from '../../net/endpoint.js';
 import type { CommandPart, LiteralPart } from './append-command.js';
 import { onAbort } from './on-abort.js';
 import { type ResponseHandler, ResponseParser } from './response-parser.js';
-import { parseStatus, refusalOf, type StatusResponse, wordsOf } from './status-response.js';
+import { parseStatus, type StatusResponse, wordsOf, workRefusalOf } from './status-response.js';
 
 /** An authenticated connection whose sockets are ours alone. */
 export interface Streams {
@@ -421,14 +421,14 @@ export class ImapSession {
   #untaggedResponse(text: string): void {
     const response = parseStatus(text.slice(2));
     if (response?.status === 'BYE' && !this.#loggingOut) {
-      const refusal = refusalOf(response);
-      const code = refusal.of === 'work' && refusal.code !== 'MAILBOX_REFUSED' ? refusal.code : 'CONNECTION_LOST';
+      const refusal = workRefusalOf(response);
+      const code = refusal !== null && refusal.code !== 'MAILBOX_REFUSED' ? refusal.code : 'CONNECTION_LOST';
       const words = wordsOf(response);
       this.#fail(
         new FerryError(code, `the server ended the session: ${words}`, {
           side: 'to',
           serverText: words,
-          ...(refusal.of === 'work' && refusal.retryAfter !== undefined ? { retryAfter: refusal.retryAfter } : {}),
+          ...(refusal?.retryAfter !== undefined ? { retryAfter: refusal.retryAfter } : {}),
         }),
       );
       return;

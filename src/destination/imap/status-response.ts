@@ -64,44 +64,77 @@ export function copyUidOf(response: StatusResponse, count: number): Map<number, 
 
 /** What a NO or BAD means for the work at hand. */
 export type Refusal =
-  /** This message, and only it. */
-  | { readonly of: 'message'; readonly code: 'APPEND_REFUSED' | 'MESSAGE_TOO_LARGE' }
+  /** This message, and only it; for good where the code says so. */
+  | { readonly of: 'message'; readonly code: 'APPEND_REFUSED' | 'MESSAGE_TOO_LARGE' | 'APPEND_UNCLEAR' }
+  /** The keywords of this message. */
+  | { readonly of: 'keywords' }
+  /** One message or all of them, for now. `work`: what it is where no message is at hand; null: nothing is known. */
+  | { readonly of: 'moment'; readonly work: 'THROTTLED' | 'SERVER_BUSY' | null }
   /** Everything to come would fare the same. */
-  | { readonly of: 'work'; readonly code: ErrorCode; readonly retryAfter?: number };
+  | WorkRefusal;
+
+export interface WorkRefusal {
+  readonly of: 'work';
+  readonly code: ErrorCode;
+  /** Milliseconds. */
+  readonly retryAfter?: number;
+}
 
 const QUOTA = /\bquota\b|storage limit|(?:mailbox|account|disk) (?:is )?full|out of (?:disk )?space|no space left/i;
-const TOO_LARGE = /too (?:big|large)|(?:size|message) (?:exceeds|limit)|exceeds? (?:the )?maximum/i;
-const THROTTLE =
-  /throttl|backoff|back off|rate limit|too many (?:simultaneous|commands|requests|connections)|try again later/i;
+const TOO_LARGE =
+  /too (?:big|large)|size limit|larger than|(?:message|size) exceeds|exceeds? (?:the )?maximum (?:\w+ )?size/i;
+const THROTTLE = /throttl|backoff|back off|rate limit|rate exceeded|too many (?:simultaneous|commands|requests|connections)/i;
+const KEYWORDS = /\b(?:keywords?|flags?)\b/i;
+const MOMENT =
+  /temporar|\bagain\b|\bretry\b|later|i\/o error|input\/output|internal (?:server )?error|server error|system error|unavailable|not available|in use|locked|time(?:d )?[ -]?out|\bbusy\b|overload|shutting down/i;
+/** Words about the octets of a message: they are the same tomorrow. */
+const OCTETS =
+  /\bnuls?\b|\b(?:8|eight)[ -]?bits?\b|non-ascii|bare (?:cr|lf|newline|carriage|line)|line (?:is )?too long|invalid (?:header|message)|malformed|virus|infected/i;
 /** Microsoft 365: "Request is throttled. Suggested Backoff Time: 299609 milliseconds". */
 const BACKOFF = /backoff time[:= ]+(\d{1,12})/i;
 
-/** Response codes of RFC 5530 and RFC 3501 that say what a refusal is about. */
+/** Response codes of RFC 5530, 3501, 3516 and 4469 that say what a refusal is about. LIMIT does not: its words do. */
 const BY_CODE = new Map<string, Refusal>([
   ['OVERQUOTA', { of: 'work', code: 'QUOTA_EXCEEDED' }],
   ['TOOBIG', { of: 'message', code: 'MESSAGE_TOO_LARGE' }],
-  ['LIMIT', { of: 'message', code: 'MESSAGE_TOO_LARGE' }],
+  ['BADCHARSET', { of: 'message', code: 'APPEND_REFUSED' }],
+  ['PARSE', { of: 'message', code: 'APPEND_REFUSED' }],
+  ['UNKNOWN-CTE', { of: 'message', code: 'APPEND_REFUSED' }],
   ['TRYCREATE', { of: 'work', code: 'MAILBOX_REFUSED' }],
   ['NONEXISTENT', { of: 'work', code: 'MAILBOX_REFUSED' }],
   ['NOPERM', { of: 'work', code: 'MAILBOX_REFUSED' }],
-  ['UNAVAILABLE', { of: 'work', code: 'THROTTLED' }],
   ['THROTTLED', { of: 'work', code: 'THROTTLED' }],
-  ['INUSE', { of: 'work', code: 'SERVER_BUSY' }],
+  ['UNAVAILABLE', { of: 'moment', work: 'THROTTLED' }],
+  ['INUSE', { of: 'moment', work: 'SERVER_BUSY' }],
+  ['SERVERBUG', { of: 'moment', work: null }],
+  ['CONTACTADMIN', { of: 'moment', work: null }],
+  ['CORRUPTION', { of: 'moment', work: null }],
 ]);
 
+/** A message is refused for good only where that is certain: what is refused for good is not carried by later runs. */
 export function refusalOf({ code, text }: StatusResponse): Refusal {
   const backoff = BACKOFF.exec(text)?.[1];
   if (backoff !== undefined) return { of: 'work', code: 'THROTTLED', retryAfter: Number(backoff) };
   const known = BY_CODE.get(code ?? '');
   if (known !== undefined) return known;
   if (THROTTLE.test(text)) return { of: 'work', code: 'THROTTLED' };
-  if (TOO_LARGE.test(text)) return { of: 'message', code: 'MESSAGE_TOO_LARGE' };
   if (QUOTA.test(text)) return { of: 'work', code: 'QUOTA_EXCEEDED' };
-  return { of: 'message', code: 'APPEND_REFUSED' };
+  if (TOO_LARGE.test(text)) return { of: 'message', code: 'MESSAGE_TOO_LARGE' };
+  if (MOMENT.test(text)) return { of: 'moment', work: /try again later/i.test(text) ? 'THROTTLED' : null };
+  if (KEYWORDS.test(text)) return { of: 'keywords' };
+  if (OCTETS.test(text)) return { of: 'message', code: 'APPEND_REFUSED' };
+  return { of: 'message', code: 'APPEND_UNCLEAR' };
+}
+
+/** The same where no message is at hand; null: it says nothing of the work as a whole. */
+export function workRefusalOf(response: StatusResponse): WorkRefusal | null {
+  const refusal = refusalOf(response);
+  if (refusal.of === 'work') return refusal;
+  return refusal.of === 'moment' && refusal.work !== null ? { of: 'work', code: refusal.work } : null;
 }
 
 /** A refusal above message scope, as an error. `what` names what was tried. */
-export function refusedWork(refusal: Refusal & { of: 'work' }, response: StatusResponse, what: string): FerryError {
+export function refusedWork(refusal: WorkRefusal, response: StatusResponse, what: string): FerryError {
   const words = wordsOf(response);
   return new FerryError(refusal.code, `${what}: the server said ${words}`, {
     side: 'to',

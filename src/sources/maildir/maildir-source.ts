@@ -79,7 +79,7 @@ export class MaildirSource implements Source {
       messages,
       octets: null,
       notices: [],
-      folders: folders.map(folder => ({ path: folder.folder, name: folderName(folder) })),
+      folders: folders.map(folder => ({ path: folder.folder, name: folderName(folder), at: folder.path })),
     };
     return this.#opened;
   }

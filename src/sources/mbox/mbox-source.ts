@@ -100,7 +100,7 @@ export class MboxSource implements Source {
     for (const file of files) this.#fileByPath.set(file.path, file);
     for (const file of files) octets += (await MailFile.stampAt(file.path)).size;
     const count = `${files.length} mailbox ${files.length === 1 ? 'file' : 'files'}`;
-    const folders = files.map(({ folder, name }) => ({ path: folder, name }));
+    const folders = files.map(({ folder, name, path }) => ({ path: folder, name, at: path }));
     this.#opened = { security: 'files', capabilities: [count], messages: null, octets, notices, folders };
     return this.#opened;
   }

@@ -169,12 +169,20 @@ describe('a message the server refuses', () => {
     expect(result.outcomes).toMatchObject([{ kind: 'stored' }, { kind: 'stored', withoutKeywords: true }]);
     expect(server.mailbox('Archive').messages[1]?.flags).toEqual(new Set(['\\Seen']));
   });
+
+  it('goes without keywords where the server takes no more of them', async () => {
+    const no = '[LIMIT] Too many keywords in mailbox';
+    await given({ faults: { message: (_n, { flags }) => (flags.includes('work') ? { no } : 'store') } });
+    const result = await destination.append(mailbox, [mail('a', { flags: ['work'] })], signal);
+    expect(result.outcomes).toMatchObject([{ kind: 'stored', withoutKeywords: true }]);
+  });
 });
 
 describe('what concerns more than one message', () => {
   it.each([
     ['[OVERQUOTA] Quota exceeded', 'QUOTA_EXCEEDED', undefined],
     ['Request is throttled. Suggested Backoff Time: 299609 milliseconds', 'THROTTLED', 299609],
+    ['[LIMIT] APPEND Rate limit hit', 'THROTTLED', 20_000],
     ['[TRYCREATE] no such mailbox', 'MAILBOX_REFUSED', undefined],
   ])('stops the batch: %s', async (no, code, retryAfter) => {
     await given({ capabilities: SYNCHRONISING, faults: { message: n => (n === 3 ? { no } : 'store') } });

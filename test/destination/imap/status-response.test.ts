@@ -6,6 +6,7 @@ import {
   refusalOf,
   type StatusResponse,
   wordsOf,
+  workRefusalOf,
 } from '../../../src/destination/imap/status-response.js';
 
 function status(text: string): StatusResponse {
@@ -81,13 +82,42 @@ describe('a refusal', () => {
     ['NO The storage limit has been exceeded', 'work', 'QUOTA_EXCEEDED'],
     ['NO Quota exceeded (mailbox for user is full)', 'work', 'QUOTA_EXCEEDED'],
     ['NO [TRYCREATE] Mailbox does not exist', 'work', 'MAILBOX_REFUSED'],
-    ['NO [UNAVAILABLE] not now', 'work', 'THROTTLED'],
     ['NO [LIMIT] Message size exceeds fixed maximum message size', 'message', 'MESSAGE_TOO_LARGE'],
     ['BAD [TOOBIG] too large', 'message', 'MESSAGE_TOO_LARGE'],
     ['NO Message contains NUL characters', 'message', 'APPEND_REFUSED'],
-    ['BAD Command Argument Error. 11', 'message', 'APPEND_REFUSED'],
+    ['NO [LIMIT] APPEND Rate limit hit.', 'work', 'THROTTLED'],
+    ['NO Message contains invalid header', 'message', 'APPEND_REFUSED'],
+    ['NO [PARSE] no message', 'message', 'APPEND_REFUSED'],
+    ['NO [LIMIT] no', 'message', 'APPEND_UNCLEAR'],
+    ['BAD Command Argument Error. 11', 'message', 'APPEND_UNCLEAR'],
+    ['NO APPEND failed', 'message', 'APPEND_UNCLEAR'],
   ])('%s concerns the %s', (text, of, code) => {
     expect(refusalOf(status(text))).toMatchObject({ of, code });
+  });
+
+  it.each([
+    'NO [SERVERBUG] Internal error occurred. Refer to server log for more information.',
+    'NO [CONTACTADMIN] Storage is down',
+    'NO [CORRUPTION] Mailbox index is being rebuilt',
+    'NO [INUSE] x',
+    'NO [UNAVAILABLE] x',
+    'NO Temporary failure, please retry',
+    'NO APPEND failed: Mailbox is locked, try again',
+    'NO System I/O error',
+  ])('%s is for the moment', text => {
+    expect(refusalOf(status(text))).toMatchObject({ of: 'moment' });
+  });
+
+  it('[LIMIT] of keywords concerns these', () => {
+    expect(refusalOf(status('NO [LIMIT] Too many keywords in mailbox'))).toEqual({ of: 'keywords' });
+  });
+
+  it.each([
+    ['BYE [UNAVAILABLE] x', 'THROTTLED'],
+    ['BYE [INUSE] x', 'SERVER_BUSY'],
+    ['NO try again later', 'THROTTLED'],
+  ])('%s is %s where no message is at hand', (text, code) => {
+    expect(workRefusalOf(status(text))).toEqual({ of: 'work', code });
   });
 
   it('carries the pause Microsoft 365 asks for', () => {
