@@ -61,7 +61,10 @@ it('a quote left open is reported where the file ends', () => {
 });
 
 it('a pause for settling that no timer can hold is told with the longest', () => {
-  const path = scratchFile('c.yaml', `limits: { settleAfter: 60d }\naccounts:\n  - name: a\n    ${SOURCE}\n    ${TO}\n    folder: A\n`);
+  const path = scratchFile(
+    'c.yaml',
+    `limits: { settleAfter: 60d }\naccounts:\n  - name: a\n    ${SOURCE}\n    ${TO}\n    folder: A\n`,
+  );
   const { message } = ferryErrorOf(() => loadConfig(path));
   expect(message).toMatch(/limits\.settleAfter: .*up to 24d/);
 });

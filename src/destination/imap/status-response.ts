@@ -83,7 +83,8 @@ export interface WorkRefusal {
 const QUOTA = /\bquota\b|storage limit|(?:mailbox|account|disk) (?:is )?full|out of (?:disk )?space|no space left/i;
 const TOO_LARGE =
   /too (?:big|large)|size limit|larger than|(?:message|size) exceeds|exceeds? (?:the )?maximum (?:\w+ )?size/i;
-const THROTTLE = /throttl|backoff|back off|rate limit|rate exceeded|too many (?:simultaneous|commands|requests|connections)/i;
+const THROTTLE =
+  /throttl|backoff|back off|rate limit|rate exceeded|too many (?:simultaneous|commands|requests|connections)/i;
 const KEYWORDS = /\b(?:keywords?|flags?)\b/i;
 const MOMENT =
   /temporar|\bagain\b|\bretry\b|later|i\/o error|input\/output|internal (?:server )?error|server error|system error|unavailable|not available|in use|locked|time(?:d )?[ -]?out|\bbusy\b|overload|shutting down/i;
