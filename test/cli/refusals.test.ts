@@ -186,7 +186,9 @@ describe('a message the server refuses', () => {
     const second = await home.run('migrate', '--json');
     expect(accountOf(second)).toMatchObject({ exitCode: 0, copied: 0, skipped: { known: 9 } });
     expect([times(from, 'RETR'), timesImap(to, 'APPEND')]).toEqual([asked, appended]);
-    expect((await home.run('status')).out).toMatch(/uid-5 to Archive: APPEND_REFUSED: [\s\S]*fish[\s\S]*--retry-failed/);
+    expect((await home.run('status')).out).toMatch(
+      /uid-5 to Archive: APPEND_REFUSED: [\s\S]*fish[\s\S]*--retry-failed/,
+    );
 
     refuses = false;
     expect(accountOf(await home.run('migrate', '--json', '--retry-failed'))).toMatchObject({
