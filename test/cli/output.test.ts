@@ -8,7 +8,7 @@ import { imapServer, letters, multiset, popServer } from './servers.js';
 async function ready(home: Home = scratch(), count = 10) {
   const from = await popServer(letters(count));
   const to = await imapServer({
-    faults: { message: (_, { octets }) => (octets.includes('letter 7\r\n') ? { no: 'too fishy' } : 'store') },
+    faults: { message: (_, { octets }) => (octets.includes('letter 7\r\n') ? { no: '[CANNOT] too fishy' } : 'store') },
   });
   home.configure({ accounts: [{ name: 'alice', from: pop3(from), to: imap(to), folder: 'Archive/{year}' }] });
   return { home, from, to };

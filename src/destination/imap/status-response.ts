@@ -101,6 +101,7 @@ const BY_CODE = new Map<string, Refusal>([
   ['BADCHARSET', { of: 'message', code: 'APPEND_REFUSED' }],
   ['PARSE', { of: 'message', code: 'APPEND_REFUSED' }],
   ['UNKNOWN-CTE', { of: 'message', code: 'APPEND_REFUSED' }],
+  ['CANNOT', { of: 'message', code: 'APPEND_REFUSED' }],
   ['TRYCREATE', { of: 'work', code: 'MAILBOX_REFUSED' }],
   ['NONEXISTENT', { of: 'work', code: 'MAILBOX_REFUSED' }],
   ['NOPERM', { of: 'work', code: 'MAILBOX_REFUSED' }],

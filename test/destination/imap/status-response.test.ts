@@ -88,6 +88,7 @@ describe('a refusal', () => {
     ['NO [LIMIT] APPEND Rate limit hit.', 'work', 'THROTTLED'],
     ['NO Message contains invalid header', 'message', 'APPEND_REFUSED'],
     ['NO [PARSE] no message', 'message', 'APPEND_REFUSED'],
+    ['NO [CANNOT] it can never be stored', 'message', 'APPEND_REFUSED'],
     ['NO [LIMIT] no', 'message', 'APPEND_UNCLEAR'],
     ['BAD Command Argument Error. 11', 'message', 'APPEND_UNCLEAR'],
     ['NO APPEND failed', 'message', 'APPEND_UNCLEAR'],
