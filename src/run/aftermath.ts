@@ -5,8 +5,6 @@ import { findTwins } from './settle.js';
 import type { Tally } from './tally.js';
 import { chosenDeliveries, readBack } from './verify.js';
 
-export { removeVerified } from './removal.js';
-
 /**
  * Looks for copies that a slow server committed after their attempt was given up. Attempts of earlier runs are looked at
  * once, at the start of this one, those of this run at its end and again in the next. A twin is named, never removed.

@@ -4,7 +4,7 @@ import type { MessageFacts } from '../message/facts.js';
 import type { Ref, SourceFolder, SourceMessage } from '../sources/source.js';
 import type { AccountRun } from './account-job.js';
 import { octetsName } from './adopt.js';
-import { lookForTwins, removeVerified, verifyStored } from './aftermath.js';
+import { lookForTwins, verifyStored } from './aftermath.js';
 import { decide } from './decide.js';
 import { Deliveries } from './deliveries.js';
 import { claimSourceFolders, FolderNames } from './folder-names.js';
@@ -20,6 +20,7 @@ import {
   type Work,
 } from './listing.js';
 import { type DeliveryEnd, MessageInHand } from './message-in-hand.js';
+import { removeVerified } from './removal.js';
 import { interruption, pause, pauseBefore } from './retry.js';
 import { settle } from './settle.js';
 import { cleanStaging, stagingIsLeft } from './staging.js';

@@ -310,24 +310,19 @@ export class Deliveries {
         item.message.end({ kind: 'appended' });
         return;
       }
-      case 'refused':
+      case 'refused': {
+        const { failure } = outcome;
+        const { retry } = ERRORS[failure.code];
         // Only what is refused for good is recorded: the rest is carried by a later run like anything that is new.
-        this.#outcomes.push(
-          outcomeOf(
-            open,
-            item,
-            ERRORS[outcome.failure.code].retry === 'never'
-              ? { state: 'refused', failure: outcome.failure }
-              : { state: 'notSent' },
-          ),
-        );
+        const recorded: Outcome = retry === 'never' ? { state: 'refused', failure } : { state: 'notSent' };
+        this.#outcomes.push(outcomeOf(open, item, recorded));
         try {
-          if (ERRORS[outcome.failure.code].retry !== 'now')
-            this.#run.job.saveFailed?.(item.message.ref.label, item.message.body.chunks());
+          if (retry !== 'now') this.#run.job.saveFailed?.(item.message.ref.label, item.message.body.chunks());
         } finally {
-          item.message.end({ kind: 'refused', failure: outcome.failure, path: open.mailbox.path });
+          item.message.end({ kind: 'refused', failure, path: open.mailbox.path });
         }
         return;
+      }
       case 'inDoubt':
         this.#outcomes.push(outcomeOf(open, item, { state: 'inDoubt', text: outcome.text, uidEnd: null }));
         item.message.end({ kind: 'inDoubt', path: open.mailbox.path });

@@ -175,9 +175,7 @@ export async function listWork(run: AccountLook, tally: Tally): Promise<Work> {
   // Told again in every run: they count as known, and nothing else of it says that they did not arrive.
   const refused = job.retryFailed || tally.listed > 0 ? 0 : account.refused();
   if (refused > 0)
-    notices.push(
-      `${refused} ${refused === 1 ? 'message was' : 'messages were'} refused by earlier runs and left out; --retry-failed tries again`,
-    );
+    notices.push(`${messagesWere(refused)} refused by earlier runs and left out; --retry-failed tries again`);
   tally.listed += counts.listed;
   tally.known += counts.known;
   tally.filtered += counts.filtered;
@@ -206,6 +204,11 @@ async function* untilChanged(
     if (error.code !== 'INPUT_CHANGED') throw thrown;
     onChanged(error);
   }
+}
+
+/** For people, what became of them follows. */
+export function messagesWere(count: number): string {
+  return count === 1 ? '1 message was' : `${count} messages were`;
 }
 
 export function notice(run: AccountLook, tally: Tally, text: string): void {

@@ -2,7 +2,7 @@ import { asFerryError, type MessageFailure, printable } from '../errors.js';
 import type { AccountReader, DeliveryRecord } from '../ledger/ledger.js';
 import type { Ref, RemoveOutcome } from '../sources/source.js';
 import type { AccountRun, RemovePolicy } from './account-job.js';
-import { CANNOT_REMOVE, keyOf, notice } from './listing.js';
+import { CANNOT_REMOVE, keyOf, messagesWere, notice } from './listing.js';
 import { type Proven, prove } from './proven.js';
 import type { Tally } from './tally.js';
 import { readBack } from './verify.js';
@@ -40,7 +40,7 @@ export async function removeVerified(run: AccountRun, tally: Tally): Promise<voi
     if (await readBack(run, tally, verdicts)) {
       const lost = due.filter(ref => !isDue(account.deliveriesOf(ref), policy, clock())).length;
       if (lost > 0)
-        notice(run, tally, `${messages(lost)} not removed at the source: copies no longer hold what was stored`);
+        notice(run, tally, `${messagesWere(lost)} not removed at the source: copies no longer hold what was stored`);
       continue;
     }
     // What is still listed after a removal that was acknowledged will not go away by repeating it.
@@ -85,7 +85,7 @@ export async function removeVerified(run: AccountRun, tally: Tally): Promise<voi
     );
     tally.removed += gone.length;
     if (refused.length > 0)
-      notice(run, tally, `${messages(refused.length)} not removed at the source: ${refused[0]?.text ?? 'refused'}`);
+      notice(run, tally, `${messagesWere(refused.length)} not removed at the source: ${refused[0]?.text ?? 'refused'}`);
     if (unknown.length > 0)
       notice(
         run,
@@ -112,10 +112,6 @@ function* verifiedBefore(
   }
 }
 
-function messages(count: number): string {
-  return count === 1 ? '1 message was' : `${count} messages were`;
-}
-
 /** Tells what stays at the source because it is not shown to be what was carried. @returns its keys */
 function keepBack(run: AccountRun, tally: Tally, { others, unseen }: Proven): string[] {
   const { job, account, emit } = run;
@@ -136,7 +132,7 @@ function keepBack(run: AccountRun, tally: Tally, { others, unseen }: Proven): st
     notice(
       run,
       tally,
-      `${messages(others.length)} left at the source: what has the id of carried mail is another message now (${first?.label})`,
+      `${messagesWere(others.length)} left at the source: what has the id of carried mail is another message now (${first?.label})`,
     );
   }
   return [...others, ...unseen.map(({ ref }) => ref)].map(keyOf);
