@@ -60,6 +60,8 @@ interface Opened {
   readonly profile: ServerProfile;
   readonly literals: LiteralMode;
   readonly rules: NameRules & { readonly special: Map<SpecialUse, string> };
+  /** Made once: asked for every message. */
+  readonly features: DestinationFeatures;
 }
 
 /** Mail into an IMAP server: a control connection of imapflow's, and sessions of our own for everything in bulk. */
@@ -145,31 +147,15 @@ export class ImapDestination implements Destination {
       quotaLeft: capabilities.has('QUOTA') ? await this.#control.quotaLeft(signal) : null,
     };
     const literals = literalModeOf(new Set(capabilities.keys()));
-    this.#opened = { facts, capabilities, profile, literals, rules };
+    const features = featuresOf(capabilities, profile, literals, this.#lanes);
+    this.#opened = { facts, capabilities, profile, literals, rules, features };
     this.#paths.clear();
     this.#requireExactlyOnce();
     return facts;
   }
 
   get features(): DestinationFeatures {
-    const { capabilities, profile, literals } = this.#open;
-    const limit = capabilities.get('APPENDLIMIT');
-    const multiAppend = capabilities.has('MULTIAPPEND');
-    const sessions = Math.min(this.#lanes.limit, Math.max(1, profile.connections - 1));
-    return {
-      uidPlus: capabilities.has('UIDPLUS'),
-      move: capabilities.has('MOVE'),
-      trustsMove: profile.trustsMove,
-      multiAppend,
-      nonSyncLiterals: literals === 'plus',
-      appendLimit: typeof limit === 'number' ? limit : profile.appendLimit,
-      batchMessages: multiAppend ? profile.batchMessages : SINGLES[literals],
-      // Two for each session: while one batch is stored the next is on its way.
-      lanes: sessions * 2,
-      octets: profile.octets,
-      caseMatters: profile.caseInNames === 'kept',
-      octetsPerDay: profile.octetsPerDay,
-    };
+    return this.#open.features;
   }
 
   exists(folder: FolderPath): boolean {
@@ -475,6 +461,32 @@ function isCompressor(stream: unknown): stream is Transform & { flush(kind: numb
 }
 
 /** Courier refuses APPEND to any mailbox while one is open read-only. CLOSE removes nothing after EXAMINE (RFC 3501). */
+function featuresOf(
+  capabilities: ReadonlyMap<string, boolean | number>,
+  profile: ServerProfile,
+  literals: LiteralMode,
+  lanes: Lanes,
+): DestinationFeatures {
+  const limit = capabilities.get('APPENDLIMIT');
+  const multiAppend = capabilities.has('MULTIAPPEND');
+  return {
+    uidPlus: capabilities.has('UIDPLUS'),
+    move: capabilities.has('MOVE'),
+    trustsMove: profile.trustsMove,
+    multiAppend,
+    nonSyncLiterals: literals === 'plus',
+    appendLimit: typeof limit === 'number' ? limit : profile.appendLimit,
+    batchMessages: multiAppend ? profile.batchMessages : SINGLES[literals],
+    // Two for each session: while one batch is stored the next is on its way.
+    get lanes() {
+      return 2 * Math.min(lanes.limit, Math.max(1, profile.connections - 1));
+    },
+    octets: profile.octets,
+    caseMatters: profile.caseInNames === 'kept',
+    octetsPerDay: profile.octetsPerDay,
+  };
+}
+
 function leaveReadOnly(session: ImapSession): void {
   void session.run(['CLOSE\r\n'], { signal: new AbortController().signal });
 }

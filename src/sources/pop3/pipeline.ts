@@ -73,15 +73,21 @@ export async function* pipelined<Item, Result extends object>(
 ): AsyncGenerator<Result, void, undefined> {
   const slots: Slot<Item, Result>[] = [];
   const stop = new AbortController();
-  const changed = new Signal();
+  /** There may be room for another command; the first result may be there. */
+  const room = new Signal();
+  const ready = new Signal();
   let due = 0;
   let held = 0;
   let fedAll = false;
   let failure: { readonly error: unknown } | null = null;
+  const wakeBoth = () => {
+    room.notify();
+    ready.notify();
+  };
   const fail = (error: unknown) => {
     failure ??= { error };
     stop.abort(error);
-    changed.notify();
+    wakeBoth();
   };
   const onAbort = () => {
     const reason = abortReason(signal);
@@ -93,11 +99,12 @@ export async function* pipelined<Item, Result extends object>(
     slot.result = result;
     held += work.weight(result);
     if (held > HIGH_WATER) session.pause();
-    changed.notify();
+    if (slot === slots[0]) ready.notify();
   };
   const onSlot: SlotEvents<Item, Result> = {
     answered: (slot, result) => {
       due--;
+      room.notify();
       fill(slot, result);
     },
     failed: fail,
@@ -105,7 +112,7 @@ export async function* pipelined<Item, Result extends object>(
 
   const feedAll = async () => {
     for (;;) {
-      while (!stop.signal.aborted && (due >= work.window || slots.length >= MAX_SLOTS)) await changed.wait();
+      while (!stop.signal.aborted && (due >= work.window || slots.length >= MAX_SLOTS)) await room.wait();
       if (stop.signal.aborted) return;
       const next = await feed.peek();
       if (stop.signal.aborted) return;
@@ -126,7 +133,7 @@ export async function* pipelined<Item, Result extends object>(
       }
     }
     fedAll = true;
-    changed.notify();
+    ready.notify();
   };
 
   try {
@@ -139,16 +146,16 @@ export async function* pipelined<Item, Result extends object>(
         slots.shift();
         held -= work.weight(result);
         if (held <= HIGH_WATER / 2) session.resume();
-        changed.notify();
+        room.notify();
         yield result;
       } else if (failure !== null) throw (failure as { readonly error: unknown }).error;
       else if (fedAll && slots.length === 0) return;
-      else await changed.wait();
+      else await ready.wait();
     }
   } finally {
     signal.removeEventListener('abort', onAbort);
     stop.abort(abortReason(signal));
-    changed.notify();
+    wakeBoth();
     if (due > 0) session.drop();
     session.resume();
     feed.putBack(slots.map(slot => slot.item));
@@ -156,17 +163,19 @@ export async function* pipelined<Item, Result extends object>(
   }
 }
 
-/** Wakes everybody who waits for a change. */
+/** Wakes the one who waits for it. */
 class Signal {
-  #waiting: (() => void)[] = [];
+  #wake: (() => void) | null = null;
 
   wait(): Promise<void> {
-    return new Promise(resolve => this.#waiting.push(resolve));
+    return new Promise(resolve => {
+      this.#wake = resolve;
+    });
   }
 
   notify(): void {
-    const waiting = this.#waiting;
-    this.#waiting = [];
-    for (const wake of waiting) wake();
+    const wake = this.#wake;
+    this.#wake = null;
+    wake?.();
   }
 }
