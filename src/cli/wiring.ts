@@ -24,7 +24,7 @@ import { readRegularFile } from '../regular-file.js';
 import { compileRouting, type Routing } from '../routing/route.js';
 import type { AccountJob, Filter } from '../run/account-job.js';
 import type { Unprepared } from '../run/migrate.js';
-import { preflight } from '../run/preflight.js';
+import { hazardsSought, preflight } from '../run/preflight.js';
 import { NO_SOURCE } from '../sources/no-source.js';
 import type { Source } from '../sources/source.js';
 import { endsOf, identityOf } from './ends.js';
@@ -92,6 +92,7 @@ async function buildJob(
   });
   const routing = routingOf(account);
   const now = Math.floor(Date.now() / 1000);
+  const fates = () => destination.features.octets ?? NOTHING_KNOWN;
   return {
     name: account.name,
     identity: identityOf(account),
@@ -108,12 +109,13 @@ async function buildJob(
     exactlyOnce: to.exactlyOnce,
     staging: { parts: [to.staging] },
     settleAfter: config.limits.settleAfter,
-    facts: (octets, hints) => readFacts(octets, hints, { internalDateOrder: account.internalDate, now }),
+    facts: (octets, hints) =>
+      readFacts(octets, hints, { internalDateOrder: account.internalDate, now, hazards: hazardsSought(fates()) }),
     routeNeedsHeader: from.kind !== 'pop3' || routing.needsHeader,
     route: (facts, ref) => routing.of(facts).route(facts, ref.size ?? undefined),
     explain: (facts, ref) => routing.of(facts).explain(facts, ref.size ?? undefined),
     flagsWhenUnknown: facts => whenUnknown(account, facts, now),
-    preflight: facts => preflight(facts.hazards, destination.features.octets ?? NOTHING_KNOWN, account.unsafe),
+    preflight: facts => preflight(facts.hazards, fates(), account.unsafe),
     leavesOut: leavesOut(account, flags),
     ...(flags.saved === undefined ? {} : { saveFailed: flags.saved }),
     lock: () => acquireAccountLock(state, account.name),

@@ -65,7 +65,7 @@ export interface MessageFacts {
   readonly labels: readonly string[];
   readonly path: readonly string[];
   readonly name: string | null;
-  /** NUL octets, bare CR or 8-bit octets in the header section: what some servers change or refuse. */
+  /** NUL octets, bare CR or 8-bit octets in the header section: what some servers change or refuse, as far as it was looked for. */
   readonly hazards: {
     readonly nul: boolean;
     readonly bareCr: boolean;

@@ -8,8 +8,18 @@ const CR = 13;
 
 type BodyHazards = Omit<MessageFacts['hazards'], 'eightBitHeader'>;
 
+/** What is looked for: looking costs, and most servers keep most of it. */
+export interface HazardsSought {
+  readonly nul: boolean;
+  readonly bareCr: boolean;
+  readonly longLines: boolean;
+}
+
+const ALL: HazardsSought = { nul: true, bareCr: true, longLines: true };
+
 /** Finds, as octets stream by, what some servers change or refuse. Native searches only; once found, not searched again. */
 export class HazardScanner {
+  readonly #sought: HazardsSought;
   #nul = false;
   #bareCr = false;
   #endsInCr = false;
@@ -17,17 +27,26 @@ export class HazardScanner {
   #pending = 0;
   #longest = LINE_LIMIT;
 
+  constructor(sought: HazardsSought = ALL) {
+    this.#sought = sought;
+  }
+
   update(chunk: Buffer): void {
     if (chunk.length === 0) return;
-    if (!this.#nul) this.#nul = chunk.indexOf(NUL) !== -1;
-    if (!this.#bareCr) this.#bareCr = this.#findBareCr(chunk);
-    this.#measureLines(chunk);
+    const { nul, bareCr, longLines } = this.#sought;
+    if (nul && !this.#nul) this.#nul = chunk.indexOf(NUL) !== -1;
+    if (bareCr && !this.#bareCr) this.#bareCr = this.#findBareCr(chunk);
+    if (longLines) this.#measureLines(chunk);
     this.#endsInCr = chunk[chunk.length - 1] === CR;
   }
 
   finish(): BodyHazards {
     this.#longest = Math.max(this.#longest, this.#pending);
-    return { nul: this.#nul, bareCr: this.#bareCr || this.#endsInCr, longestLine: this.#longest };
+    return {
+      nul: this.#nul,
+      bareCr: this.#bareCr || (this.#sought.bareCr && this.#endsInCr),
+      longestLine: this.#longest,
+    };
   }
 
   #findBareCr(chunk: Buffer): boolean {

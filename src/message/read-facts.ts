@@ -1,7 +1,7 @@
 import { MessageDigester } from './digest.js';
 import type { DateSource, FlagFacts, MessageFacts, SourceHints } from './facts.js';
 import { FLAGS_UNKNOWN, flagsFromFields } from './flags.js';
-import { HazardScanner } from './hazards.js';
+import { HazardScanner, type HazardsSought } from './hazards.js';
 import { groupFields } from './header.js';
 import { chooseInternalDate } from './internal-date.js';
 import { placeLabels } from './labels.js';
@@ -11,6 +11,8 @@ export interface FactsOptions {
   readonly internalDateOrder: readonly DateSource[];
   /** Seconds since 1970-01-01T00:00:00Z; dates more than a day later are not believed. */
   readonly now: number;
+  /** Absent: all of them. */
+  readonly hazards?: HazardsSought;
 }
 
 /**
@@ -19,7 +21,7 @@ export interface FactsOptions {
  */
 export function readFacts(body: Iterable<Buffer>, hints: SourceHints, options: FactsOptions): MessageFacts {
   const digester = new MessageDigester();
-  const hazards = new HazardScanner();
+  const hazards = new HazardScanner(options.hazards);
   const chunks = body[Symbol.iterator]();
   for (let chunk = chunks.next(); chunk.done !== true; ) {
     // One ahead, to know the last; a chunk is good until two more are asked for.

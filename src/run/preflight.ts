@@ -1,6 +1,7 @@
 import type { OctetFate, OctetFates } from '../destination/destination.js';
 import type { MessageFailure } from '../errors.js';
 import type { MessageFacts } from '../message/facts.js';
+import type { HazardsSought } from '../message/hazards.js';
 
 /** What to do where a server would change or refuse octets: leave the message out, or send it as it is. */
 export interface UnsafeChoices {
@@ -20,6 +21,15 @@ export interface Preflight {
 }
 
 const HARMLESS: Preflight = { failure: null, sentAsIs: [] };
+
+/** What must be looked for in messages that go to this server. */
+export function hazardsSought(fates: OctetFates): HazardsSought {
+  return {
+    nul: fates.nul !== 'kept',
+    bareCr: fates.bareCr !== 'kept',
+    longLines: fates.longestLine !== null,
+  };
+}
 
 /** Holds the octets of one message against what this server is known to do to such. */
 export function preflight(

@@ -1,6 +1,7 @@
 import type { MessageFailure } from '../errors.js';
 import type { DeliveryRecord } from '../ledger/ledger.js';
 import { MessageDigester } from '../message/digest.js';
+import type { MessageDigest } from '../message/facts.js';
 import type { Ref } from '../sources/source.js';
 import type { AccountRun } from './account-job.js';
 
@@ -33,7 +34,8 @@ export async function prove(run: AccountRun, refs: readonly Ref[]): Promise<Prov
   for await (const outcome of job.source.readHeaders(carried.keys(), stop.graceful)) {
     const { ref } = outcome;
     const was = carried.get(ref);
-    if (outcome.ok && ref.size === was?.size && headerDigest(outcome.header).equals(was.digest.header)) same.push(ref);
+    if (outcome.ok && ref.size === was?.size && digestOf([outcome.header]).header.equals(was.digest.header))
+      same.push(ref);
     else doubtful.push(ref);
   }
   for await (const outcome of job.source.read(doubtful, stop.graceful)) {
@@ -41,9 +43,9 @@ export async function prove(run: AccountRun, refs: readonly Ref[]): Promise<Prov
       unseen.push(outcome);
       continue;
     }
-    const { ref, body, hints } = outcome.message;
+    const { ref, body } = outcome.message;
     try {
-      const { header, body: text } = job.facts(body.chunks(), hints).digest;
+      const { header, body: text } = digestOf(body.chunks());
       const was = carried.get(ref)?.digest;
       (was?.header.equals(header) && was.body.equals(text) ? same : others).push(ref);
     } finally {
@@ -53,8 +55,8 @@ export async function prove(run: AccountRun, refs: readonly Ref[]): Promise<Prov
   return { same, others, unseen };
 }
 
-function headerDigest(octets: Buffer): Buffer {
+function digestOf(octets: Iterable<Buffer>): MessageDigest {
   const digester = new MessageDigester();
-  digester.update(octets, true);
-  return digester.finish().header;
+  for (const chunk of octets) digester.update(chunk);
+  return digester.finish();
 }
