@@ -120,7 +120,7 @@ module.exports = {
     home('mailparser', ['mailparser'], '^src/message/decoded'),
     home('yaml', ['yaml'], '^src/config'),
     home('socks', ['socks'], '^src/net'),
-    home('kysely', ['kysely', 'better-sqlite3'], '^src/ledger'),
+    home('better-sqlite3', ['better-sqlite3'], '^src/ledger'),
     home('re2js', ['re2js'], '^src/routing'),
     home('oauth4webapi', ['oauth4webapi'], '^src/auth'),
     home('keyring', ['@napi-rs/keyring'], '^src/auth/keyring'),

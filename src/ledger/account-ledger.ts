@@ -1,7 +1,6 @@
 import type { MessageDigest } from '../message/facts.js';
-import { bug, builder, type Database } from './database.js';
-import { type DeliveryRow, deliveryRecord, deliveryRows } from './delivery-rows.js';
-import { sql } from './kysely.js';
+import { bug, type Database } from './database.js';
+import { DELIVERY_ROWS, type DeliveryRow, deliveryRecord } from './delivery-rows.js';
 import type {
   AccountLedger,
   DeliveryOutcome,
@@ -25,7 +24,7 @@ const IDS_KEPT = 10_000;
 const INTENT = STATES.indexOf('intent');
 const DONE = STATES.indexOf('done');
 
-/** Run once a message or delivery; state numbers are those of STATES. */
+/** State numbers are those of STATES. */
 const SQL = {
   known: `select ${STANDING} from message m left join delivery d on d.message = m.id
     where m.account = ? and m.key = ? and m.occurrence = ?`,
@@ -95,15 +94,36 @@ const SQL = {
   dropAllEnded: 'delete from delivery where message = ? and state in (3, 4)',
   dropMessage: 'delete from message where id = ?',
   renamed: `update message set key = ?, occurrence = ?, label = ? where account = ? and key = ? and occurrence = ?`,
+  // Twice: as the partial index is written, and what is wanted of it.
+  unsettled: `${DELIVERY_ROWS} where d.account = ? and d.state <> ${DONE} and d.state < ${DONE} order by d.id`,
+  deliveriesOf: `${DELIVERY_ROWS} where m.account = ? and m.key = ? and m.occurrence = ? order by d.id`,
+  runAfter: 'select min(run) as run from delivery where account = ? and run > ?',
+  watched: `select w.*, b.path, r.name as run_name
+    from watch w join mailbox b on b.id = w.mailbox join run r on r.id = w.run where w.account = ? order by w.id`,
+  checkpoint: 'select value from checkpoint where account = ? and key = ?',
+  setCheckpoint: 'replace into checkpoint (account, key, value) values (?, ?, ?)',
+  dropCheckpoints: 'delete from checkpoint where account = ? and substr(key, 1, ?) = ?',
+  putCreated: 'insert or ignore into created (account, run, path) values (?, ?, ?)',
+  createdBy: `select c.path from created c join run r on r.id = c.run where c.account = ? and r.name = ?
+    order by c.path`,
+  mailbox: 'select id from mailbox where destination = ? and path = ?',
+  putMailbox: 'insert into mailbox (destination, path) values (?, ?)',
+  run: 'select id from run where name = ?',
 } as const;
 
-/** Compiled once: it runs once a message. */
-const ofMessage = deliveryRows
-  .where('m.account', '=', 0)
-  .where('m.key', '=', '')
-  .where('m.occurrence', '=', 0)
-  .orderBy('d.id')
-  .compile().sql;
+interface WatchRow {
+  readonly id: number;
+  readonly label: string;
+  readonly uid_validity: number;
+  readonly uid_floor: number;
+  readonly header: Buffer;
+  readonly canonical_header: Buffer;
+  readonly body: Buffer;
+  readonly size: number;
+  readonly at: number;
+  readonly path: string;
+  readonly run_name: string;
+}
 
 /** One account's part of an open state file. Used to read as AccountReader, where `id` is 0 for an unknown account. */
 export class SqliteAccountLedger implements AccountLedger {
@@ -181,22 +201,11 @@ export class SqliteAccountLedger implements AccountLedger {
   }
 
   forgetLeftOut(): void {
-    this.#write(() => void this.#db.statement(SQL.forgetLeftOut).run(this.#id));
+    this.#write(() => this.#db.run(SQL.forgetLeftOut, this.#id));
   }
 
   unsettled(): DeliveryRecord[] {
-    return this.#db.read(() =>
-      this.#db
-        .all(
-          deliveryRows
-            .where('d.account', '=', this.#id)
-            // Twice: as the partial index is written, and what is wanted of it.
-            .where('d.state', '<>', sql.lit(DONE))
-            .where('d.state', '<', DONE)
-            .orderBy('d.id'),
-        )
-        .map(deliveryRecord),
-    );
+    return this.#db.read(() => this.#db.all<DeliveryRow>(SQL.unsettled, this.#id).map(deliveryRecord));
   }
 
   assignedUids(mailbox: string, uidValidity: number): Set<number> {
@@ -241,7 +250,7 @@ export class SqliteAccountLedger implements AccountLedger {
   }
 
   holds(key: MessageKey, { header, body }: MessageDigest): boolean {
-    return this.#db.read(() => this.#db.statement(SQL.holds).get(header, body, ...this.#key(key)) !== undefined);
+    return this.#db.read(() => this.#db.first(SQL.holds, header, body, ...this.#key(key)) !== undefined);
   }
 
   withoutUid(digest: MessageDigest, mailbox: string, uidValidity: number): number {
@@ -266,24 +275,16 @@ export class SqliteAccountLedger implements AccountLedger {
   }
 
   doneWith(digest: MessageDigest): MessageKey[] {
-    const rows = this.#db.read(() => this.#db.statement(SQL.doneWith).all(...octetsOf(digest), this.#id));
-    return (rows as { key: string | Buffer; occurrence: number }[]).map(({ key, occurrence }) => ({
-      id: idOfStored(key),
-      occurrence,
-    }));
+    return this.#db.read(() =>
+      this.#db
+        .all<{ key: string | Buffer; occurrence: number }>(SQL.doneWith, ...octetsOf(digest), this.#id)
+        .map(({ key, occurrence }) => ({ id: idOfStored(key), occurrence })),
+    );
   }
 
   watched(): Watched[] {
-    const query = builder
-      .selectFrom('watch as w')
-      .innerJoin('mailbox as b', 'b.id', 'w.mailbox')
-      .innerJoin('run as r', 'r.id', 'w.run')
-      .selectAll('w')
-      .select(['b.path', 'r.name as run_name'])
-      .where('w.account', '=', this.#id)
-      .orderBy('w.id');
     return this.#db.read(() =>
-      this.#db.all(query).map(row => ({
+      this.#db.all<WatchRow>(SQL.watched, this.#id).map(row => ({
         id: row.id,
         run: row.run_name,
         label: row.label,
@@ -299,7 +300,7 @@ export class SqliteAccountLedger implements AccountLedger {
   endWatches(ids: readonly number[]): void {
     if (ids.length === 0) return;
     this.#write(() => {
-      for (const id of ids) this.#db.statement(SQL.endWatch).run(id, this.#id);
+      for (const id of ids) this.#db.run(SQL.endWatch, id, this.#id);
     });
   }
 
@@ -309,16 +310,16 @@ export class SqliteAccountLedger implements AccountLedger {
     readonly unverified?: boolean;
   }): Iterable<DeliveryRecord> {
     const { run } = filter;
-    let query = deliveryRows.where('d.account', '=', this.#id).orderBy('d.id').limit(PAGE);
-    if (filter.state !== undefined) query = query.where('d.state', '=', STATES.indexOf(filter.state));
-    if (filter.unverified === true) query = query.where('d.state', '=', DONE).where('d.verified', 'is', null);
+    const state = filter.state === undefined ? '' : `and d.state = ${STATES.indexOf(filter.state)}`;
+    const verified = filter.unverified === true ? `and d.state = ${DONE} and d.verified is null` : '';
+    const page = `${DELIVERY_ROWS} where d.account = ? and d.run = ? and d.id > ? ${state} ${verified}
+      order by d.id limit ${PAGE}`;
     // Run by run, which are in order of time: each page is then found in the index where the last one ended.
     let runId = run === undefined ? this.#runAfter(0) : this.#db.read(() => this.#runOrNull(run));
     while (runId !== null) {
       let last = 0;
       for (;;) {
-        const page = query.where('d.run', '=', runId).where('d.id', '>', last);
-        const rows = this.#db.read(() => this.#db.all(page));
+        const rows = this.#db.read(() => this.#db.all<DeliveryRow>(page, this.#id, runId, last));
         for (const row of rows) yield deliveryRecord(row);
         if (rows.length < PAGE) break;
         last = rows.at(-1)?.id ?? last;
@@ -328,34 +329,32 @@ export class SqliteAccountLedger implements AccountLedger {
   }
 
   deliveriesOf(message: MessageKey): DeliveryRecord[] {
-    const rows = this.#db.look(() => this.#db.statement(ofMessage).all(...this.#key(message)));
-    return (rows as DeliveryRow[]).map(deliveryRecord);
+    const rows = this.#db.look(() => this.#db.all<DeliveryRow>(SQL.deliveriesOf, ...this.#key(message)));
+    return rows.map(deliveryRecord);
   }
 
   recordVerdicts(
     verdicts: readonly { readonly id: number; readonly verdict: VerifyVerdict; readonly at: number }[],
   ): void {
     this.#write(() => {
-      const put = this.#db.statement(SQL.verdict);
       for (const { id, verdict, at } of verdicts) {
-        if (put.run(VERDICTS.indexOf(verdict), at, id, this.#id).changes === 0)
-          throw bug(`verdict on no delivery ${id}`);
+        const changed = this.#db.run(SQL.verdict, VERDICTS.indexOf(verdict), at, id, this.#id);
+        if (changed === 0) throw bug(`verdict on no delivery ${id}`);
       }
     });
   }
 
   recordUids(learned: readonly { readonly id: number; readonly uidValidity: number; readonly uid: number }[]): void {
     this.#write(() => {
-      const put = this.#db.statement(SQL.uidLearned);
       for (const { id, uidValidity, uid } of learned) {
-        if (put.run(uidValidity, uid, id, this.#id).changes === 0)
-          throw bug(`UID of delivery ${id}, which is not done`);
+        const changed = this.#db.run(SQL.uidLearned, uidValidity, uid, id, this.#id);
+        if (changed === 0) throw bug(`UID of delivery ${id}, which is not done`);
       }
     });
   }
 
   setListedSize(message: MessageKey, size: number): void {
-    this.#write(() => this.#db.statement(SQL.setListedSize).run(size, ...this.#key(message)));
+    this.#write(() => this.#db.run(SQL.setListedSize, size, ...this.#key(message)));
   }
 
   rename(former: MessageKey, now: MessageKey, label: string): void {
@@ -363,22 +362,21 @@ export class SqliteAccountLedger implements AccountLedger {
       this.#messages.clear();
       const beginning = this.#message(now);
       if (beginning !== null) {
-        this.#db.statement(SQL.dropAllEnded).run(beginning);
-        this.#db.statement(SQL.dropMessage).run(beginning);
+        this.#db.run(SQL.dropAllEnded, beginning);
+        this.#db.run(SQL.dropMessage, beginning);
       }
       const [, key, occurrence] = this.#key(now);
-      const { changes } = this.#db.statement(SQL.renamed).run(key, occurrence, label, ...this.#key(former));
-      if (changes === 0) throw bug(`a message to be renamed is not recorded (${label})`);
+      const changed = this.#db.run(SQL.renamed, key, occurrence, label, ...this.#key(former));
+      if (changed === 0) throw bug(`a message to be renamed is not recorded (${label})`);
     });
   }
 
   recordRollback(ids: readonly number[]): void {
     this.#write(() => {
       for (const id of ids) {
-        if (this.#db.statement(SQL.rollBack).run(id, this.#id).changes === 0) {
-          throw bug(`rollback of delivery ${id}, which is not done`);
-        }
-        this.#db.statement(SQL.unskipTwins).run(id);
+        const changed = this.#db.run(SQL.rollBack, id, this.#id);
+        if (changed === 0) throw bug(`rollback of delivery ${id}, which is not done`);
+        this.#db.run(SQL.unskipTwins, id);
       }
     });
   }
@@ -389,48 +387,28 @@ export class SqliteAccountLedger implements AccountLedger {
 
   recordRemoved(messages: readonly MessageKey[], at: number | null): void {
     this.#write(() => {
-      for (const message of messages) this.#db.statement(SQL.removed).run(at, ...this.#key(message));
+      for (const message of messages) this.#db.run(SQL.removed, at, ...this.#key(message));
     });
   }
 
   checkpoint(key: string): string | undefined {
-    return this.#db.read(
-      () =>
-        this.#db.first(
-          builder.selectFrom('checkpoint').select('value').where('account', '=', this.#id).where('key', '=', key),
-        )?.value,
-    );
+    return this.#db.read(() => this.#db.first<{ value: string }>(SQL.checkpoint, this.#id, key)?.value);
   }
 
   setCheckpoint(key: string, value: string): void {
-    const row = { account: this.#id, key, value };
-    this.#write(() => this.#db.run(builder.replaceInto('checkpoint').values(row)));
+    this.#write(() => this.#db.run(SQL.setCheckpoint, this.#id, key, value));
   }
 
   dropCheckpoints(prefix: string): void {
-    const mine = builder
-      .deleteFrom('checkpoint')
-      .where('account', '=', this.#id)
-      .where(sql<string>`substr(key, 1, ${prefix.length})`, '=', prefix);
-    this.#write(() => this.#db.run(mine));
+    this.#write(() => this.#db.run(SQL.dropCheckpoints, this.#id, prefix.length, prefix));
   }
 
   recordCreated(run: string, mailbox: string): void {
-    this.#write(() => {
-      const row = { account: this.#id, run: this.#run(run), path: mailbox };
-      this.#db.run(builder.insertInto('created').orIgnore().values(row));
-    });
+    this.#write(() => this.#db.run(SQL.putCreated, this.#id, this.#run(run), mailbox));
   }
 
   createdBy(run: string): string[] {
-    const query = builder
-      .selectFrom('created as c')
-      .innerJoin('run as r', 'r.id', 'c.run')
-      .select('c.path')
-      .where('c.account', '=', this.#id)
-      .where('r.name', '=', run)
-      .orderBy('c.path');
-    return this.#db.read(() => this.#db.all(query).map(row => row.path));
+    return this.#db.read(() => this.#db.all<{ path: string }>(SQL.createdBy, this.#id, run).map(row => row.path));
   }
 
   #write<T>(work: () => T): T {
@@ -469,29 +447,28 @@ export class SqliteAccountLedger implements AccountLedger {
       );
     const mailbox = this.#mailbox(intent.mailbox) ?? this.#addMailbox(intent.mailbox);
     const put = () =>
-      this.#db
-        .statement(SQL.putDelivery)
-        .run(
-          this.#id,
-          message,
-          mailbox,
-          run,
-          intent.at,
-          intent.uidValidity,
-          intent.uidFloor,
-          intent.staged?.uidValidity ?? null,
-          intent.staged?.uidFloor ?? null,
-          intent.flags.join(' '),
-          internalDate?.epoch ?? null,
-          internalDate?.offset ?? null,
-        );
-    let { changes } = put();
+      this.#db.run(
+        SQL.putDelivery,
+        this.#id,
+        message,
+        mailbox,
+        run,
+        intent.at,
+        intent.uidValidity,
+        intent.uidFloor,
+        intent.staged?.uidValidity ?? null,
+        intent.staged?.uidFloor ?? null,
+        intent.flags.join(' '),
+        internalDate?.epoch ?? null,
+        internalDate?.offset ?? null,
+      );
+    let added = put();
     // Only what ended may be in the way.
-    if (changes === 0 && this.#db.statement(SQL.dropEnded).run(message, mailbox).changes > 0) ({ changes } = put());
+    if (added === 0 && this.#db.run(SQL.dropEnded, message, mailbox) > 0) added = put();
     if (this.#messages.size >= IDS_KEPT) this.#messages.clear();
     this.#messages.set(nameOf(intent.message), Number(message));
     // The last guard against sending a message twice: what is done or in doubt cannot be announced again.
-    if (changes === 0) throw bug(`intent for a delivery that is done or unsettled (${intent.label})`);
+    if (added === 0) throw bug(`intent for a delivery that is done or unsettled (${intent.label})`);
   }
 
   /** Whether it says a copy is its own that belongs to another delivery, which may have come first meanwhile. */
@@ -499,7 +476,7 @@ export class SqliteAccountLedger implements AccountLedger {
     if (outcome.state !== 'done' || outcome.uid === null) return false;
     if (outcome.how !== 'found' && outcome.how !== 'adopted') return false;
     const id = this.#mailbox(mailbox);
-    return id !== null && this.#db.statement(SQL.taken).get(id, outcome.uidValidity, outcome.uid) !== undefined;
+    return id !== null && this.#db.first(SQL.taken, id, outcome.uidValidity, outcome.uid) !== undefined;
   }
 
   /** False: there is no unsettled delivery it could belong to. */
@@ -507,29 +484,25 @@ export class SqliteAccountLedger implements AccountLedger {
     const messageId = this.#message(message);
     const mailboxId = this.#mailbox(mailbox);
     if (messageId === null || mailboxId === null) return false;
-    const put = this.#db.statement(SQL[outcome.state]);
     switch (outcome.state) {
-      case 'done':
-        if (outcome.watch === true) this.#db.statement(SQL.watch).run(run, messageId, mailboxId);
-        return put.run(HOWS.indexOf(outcome.how), outcome.uidValidity, outcome.uid, messageId, mailboxId).changes === 1;
+      case 'done': {
+        const { how, uidValidity, uid } = outcome;
+        if (outcome.watch === true) this.#db.run(SQL.watch, run, messageId, mailboxId);
+        return this.#db.run(SQL.done, HOWS.indexOf(how), uidValidity, uid, messageId, mailboxId) === 1;
+      }
       case 'refused':
-        return put.run(outcome.failure.code, outcome.failure.text, messageId, mailboxId).changes === 1;
+        return this.#db.run(SQL.refused, outcome.failure.code, outcome.failure.text, messageId, mailboxId) === 1;
       case 'inDoubt':
-        return put.run(outcome.text, outcome.uidEnd, messageId, mailboxId).changes === 1;
+        return this.#db.run(SQL.inDoubt, outcome.text, outcome.uidEnd, messageId, mailboxId) === 1;
       case 'notSent':
-        if (outcome.watch === true) this.#db.statement(SQL.watch).run(run, messageId, mailboxId);
-        return put.run(messageId, mailboxId).changes === 1;
+        if (outcome.watch === true) this.#db.run(SQL.watch, run, messageId, mailboxId);
+        return this.#db.run(SQL.notSent, messageId, mailboxId) === 1;
     }
   }
 
   /** The next run that has deliveries of this account. */
   #runAfter(run: number): number | null {
-    const query = builder
-      .selectFrom('delivery')
-      .select(e => e.fn.min('run').as('run'))
-      .where('account', '=', this.#id)
-      .where('run', '>', run);
-    return this.#db.read(() => this.#db.first(query)?.run ?? null);
+    return this.#db.read(() => this.#db.first<{ run: number | null }>(SQL.runAfter, this.#id, run)?.run ?? null);
   }
 
   #key(message: MessageKey): [number, string | Buffer, number] {
@@ -549,16 +522,14 @@ export class SqliteAccountLedger implements AccountLedger {
   #mailbox(path: string): number | null {
     const cached = this.#mailboxes.get(path);
     if (cached !== undefined) return cached;
-    const row = this.#db.first(
-      builder.selectFrom('mailbox').select('id').where('destination', '=', this.#destination).where('path', '=', path),
-    );
+    const row = this.#db.first<{ id: number }>(SQL.mailbox, this.#destination, path);
     if (row === undefined) return null;
     this.#mailboxes.set(path, row.id);
     return row.id;
   }
 
   #addMailbox(path: string): number {
-    this.#db.run(builder.insertInto('mailbox').values({ destination: this.#destination, path }));
+    this.#db.run(SQL.putMailbox, this.#destination, path);
     const id = this.#mailbox(path);
     if (id === null) throw bug('a mailbox was not recorded');
     return id;
@@ -573,7 +544,7 @@ export class SqliteAccountLedger implements AccountLedger {
   #runOrNull(name: string): number | null {
     const cached = this.#runs.get(name);
     if (cached !== undefined) return cached;
-    const row = this.#db.first(builder.selectFrom('run').select('id').where('name', '=', name));
+    const row = this.#db.first<{ id: number }>(SQL.run, name);
     if (row === undefined) return null;
     this.#runs.set(name, row.id);
     return row.id;

@@ -1,26 +1,12 @@
 import { close, fdatasync, open, realpathSync } from 'node:fs';
 import { promisify } from 'node:util';
 import type Sqlite from 'better-sqlite3';
-import type { Compilable } from 'kysely';
 import { FerryError } from '../errors.js';
-import { DummyDriver, Kysely, SqliteAdapter, SqliteIntrospector, SqliteQueryCompiler } from './kysely.js';
-import type { Tables } from './schema.js';
 import { codeOf, stateError } from './state-error.js';
 
-/** Kysely as a builder only: it types and compiles queries and runs none. */
-export const builder = new Kysely<Tables>({
-  dialect: {
-    createAdapter: () => new SqliteAdapter(),
-    createDriver: () => new DummyDriver(),
-    createIntrospector: db => new SqliteIntrospector(db),
-    createQueryCompiler: () => new SqliteQueryCompiler(),
-  },
-});
-
 /**
- * An open state file. Kysely's own SQLite driver is async over a synchronous library; here its compiled queries run on
- * the library directly, so that a record is on disk when the call returns and no other work comes between. Statements
- * that run once a message are written as SQL and prepared once.
+ * An open state file. Statements are plain SQL, prepared once, and run synchronously: a record is written when the call
+ * returns, and no other work comes between.
  */
 export class Database {
   readonly path: string;
@@ -48,19 +34,16 @@ export class Database {
     return statement;
   }
 
-  all<Row>(query: Compilable<Row>): Row[] {
-    const { sql, parameters } = query.compile();
+  all<Row>(sql: string, ...parameters: unknown[]): Row[] {
     return this.statement(sql).all(...parameters) as Row[];
   }
 
-  first<Row>(query: Compilable<Row>): Row | undefined {
-    const { sql, parameters } = query.compile();
+  first<Row>(sql: string, ...parameters: unknown[]): Row | undefined {
     return this.statement(sql).get(...parameters) as Row | undefined;
   }
 
   /** Rows changed. */
-  run(query: Compilable): number {
-    const { sql, parameters } = query.compile();
+  run(sql: string, ...parameters: unknown[]): number {
     return this.statement(sql).run(...parameters).changes;
   }
 

@@ -1,46 +1,47 @@
-import type { Selectable } from 'kysely';
 import { type ErrorCode, FerryError } from '../errors.js';
-import { builder } from './database.js';
 import type { DeliveryRecord } from './ledger.js';
 import { idOfStored } from './message-key.js';
-import { HOWS, STATES, type Tables, VERDICTS } from './schema.js';
+import { HOWS, STATES, VERDICTS } from './schema.js';
 
-/** Deliveries with what their message, mailbox and run say. */
-export const deliveryRows = builder
-  .selectFrom('delivery as d')
-  .innerJoin('message as m', 'm.id', 'd.message')
-  .innerJoin('mailbox as b', 'b.id', 'd.mailbox')
-  .innerJoin('run as r', 'r.id', 'd.run')
-  .selectAll('d')
-  .select([
-    'm.key',
-    'm.occurrence',
-    'm.label',
-    'm.size',
-    'm.header',
-    'm.canonical_header',
-    'm.body',
-    'm.digest_size',
-    'm.deliveries',
-    'm.removed_at',
-    'b.path',
-    'r.name as run_name',
-  ]);
+/** Deliveries d with what their message m, mailbox b and run r say, as DeliveryRow; conditions and order follow. */
+export const DELIVERY_ROWS = `select d.*, m.key, m.occurrence, m.label, m.size, m.header, m.canonical_header, m.body,
+    m.digest_size, m.deliveries, m.removed_at, b.path, r.name as run_name
+  from delivery d join message m on m.id = d.message join mailbox b on b.id = d.mailbox join run r on r.id = d.run`;
 
-type MessageColumns =
-  | 'key'
-  | 'occurrence'
-  | 'label'
-  | 'size'
-  | 'header'
-  | 'canonical_header'
-  | 'body'
-  | 'digest_size'
-  | 'deliveries'
-  | 'removed_at';
-
-export type DeliveryRow = Selectable<Tables['delivery']> &
-  Pick<Selectable<Tables['message']>, MessageColumns> & { readonly path: string; readonly run_name: string };
+export interface DeliveryRow {
+  readonly id: number;
+  readonly state: number;
+  readonly how: number | null;
+  readonly at: number;
+  readonly uid_validity: number;
+  readonly uid_floor: number;
+  readonly uid: number | null;
+  readonly uid_end: number | null;
+  /** Window in the staging mailbox; null: appended to its mailbox directly. */
+  readonly staged_validity: number | null;
+  readonly staged_floor: number | null;
+  /** Joined with blanks. */
+  readonly flags: string;
+  readonly date_epoch: number | null;
+  readonly date_offset: number | null;
+  readonly failure_code: string | null;
+  readonly failure_text: string | null;
+  readonly verified: number | null;
+  readonly verified_at: number | null;
+  readonly key: string | Buffer;
+  readonly occurrence: number;
+  readonly label: string;
+  readonly size: number;
+  readonly header: Buffer | null;
+  readonly canonical_header: Buffer | null;
+  readonly body: Buffer | null;
+  readonly digest_size: number | null;
+  readonly deliveries: number;
+  /** Negative: its removal at the source was asked for and not confirmed. */
+  readonly removed_at: number | null;
+  readonly path: string;
+  readonly run_name: string;
+}
 
 export function deliveryRecord(row: DeliveryRow): DeliveryRecord {
   return {

@@ -16,7 +16,6 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import type Sqlite from 'better-sqlite3';
 import { FerryError, printable } from '../errors.js';
-import { builder } from './database.js';
 import { MIGRATIONS } from './migrations/migrations.js';
 import { SqliteDriver } from './sqlite-driver.js';
 import { codeOf, stateError } from './state-error.js';
@@ -217,9 +216,7 @@ function migrate(driver: Sqlite.Database, path: string): void {
     .transaction(() => {
       // Read again: another process may have done it while this one waited.
       const version = identify(driver, path);
-      for (const migration of MIGRATIONS.slice(version)) {
-        for (const { sql, parameters } of migration(builder.schema)) driver.prepare(sql).run(...parameters);
-      }
+      for (const migration of MIGRATIONS.slice(version)) driver.exec(migration);
       driver.pragma(`application_id = ${APPLICATION_ID}`);
       driver.pragma(`user_version = ${MIGRATIONS.length}`);
     })

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { closeSync, existsSync, openSync, realpathSync } from 'node:fs';
 import type Sqlite from 'better-sqlite3';
 import { FerryError, printable } from '../errors.js';
-import { builder, Database } from './database.js';
+import { Database } from './database.js';
 import { openFile } from './ledger-file.js';
 import { SqliteDriver } from './sqlite-driver.js';
 import { codeOf, stateError } from './state-error.js';
@@ -16,6 +16,12 @@ interface Holder {
   readonly pid: number;
   readonly since: number;
 }
+
+const SQL = {
+  holder: 'select pid, since from holder where account = ?',
+  putHolder: 'replace into holder (account, pid, since) values (?, ?, ?)',
+  clearHolder: 'delete from holder where account = ?',
+} as const;
 
 /** A look at the lock (status) holds it for microseconds; that must not turn a run away. */
 const PROBE_MS = 100;
@@ -38,8 +44,7 @@ export function acquireAccountLock(ledgerPath: string, account: string): Account
     createFile(path);
     lock = begin(path);
     if (lock === null) throw locked(account, readHolder(ledger, account));
-    const row = { account, pid: process.pid, since: Date.now() };
-    ledger.writeSoon(() => ledger.run(builder.replaceInto('holder').values(row)));
+    ledger.writeSoon(() => ledger.run(SQL.putHolder, account, process.pid, Date.now()));
   } catch (thrown) {
     lock?.close();
     throw stateError(thrown, ledgerPath);
@@ -115,14 +120,13 @@ function begin(path: string): Sqlite.Database | null {
 }
 
 function readHolder(ledger: Database, account: string): Holder | undefined {
-  const query = builder.selectFrom('holder').select(['pid', 'since']).where('account', '=', account);
-  return ledger.read(() => ledger.first(query));
+  return ledger.read(() => ledger.first<Holder>(SQL.holder, account));
 }
 
 function clearHolder(ledgerPath: string, account: string): void {
   const ledger = new Database(openFile(ledgerPath), ledgerPath);
   try {
-    ledger.writeSoon(() => ledger.run(builder.deleteFrom('holder').where('account', '=', account)));
+    ledger.writeSoon(() => ledger.run(SQL.clearHolder, account));
   } finally {
     ledger.close();
   }

@@ -1,8 +1,7 @@
 import { FerryError, printable } from '../errors.js';
 import { SqliteAccountLedger } from './account-ledger.js';
-import { bug, builder, Database } from './database.js';
+import { bug, Database } from './database.js';
 import { failureOf, word } from './delivery-rows.js';
-import { sql } from './kysely.js';
 import type {
   AccountIdentity,
   AccountLedger,
@@ -32,7 +31,49 @@ export function openLedgerReadOnly(path: string): LedgerReader {
   return new SqliteLedger(new Database(openFileToRead(path) ?? openNothing(), path));
 }
 
-const runColumns = ['name', 'started_at', 'ended_at', 'exit_code', 'result'] as const;
+const RUNS = 'select name, started_at, ended_at, exit_code, result from run';
+
+interface RunRow {
+  readonly name: string;
+  readonly started_at: number;
+  readonly ended_at: number | null;
+  readonly exit_code: number | null;
+  readonly result: string | null;
+}
+
+const ACCOUNTS = 'select id, name, source, destination, last_run from account';
+
+interface AccountRow {
+  readonly id: number;
+  readonly name: string;
+  readonly source: string;
+  readonly destination: string;
+  readonly last_run: number | null;
+}
+
+const SQL = {
+  // A run that recorded nothing more left nothing to be told of.
+  beginRun: 'insert into run (name, started_at, options) values (?, ?, ?) on conflict (name) do nothing returning id',
+  endRun: 'update run set ended_at = ?, exit_code = ?, result = ? where name = ?',
+  runs: `${RUNS} order by id desc limit ?`,
+  run: `${RUNS} where name = ?`,
+  runOfId: `${RUNS} where id = ?`,
+  putAccount: `insert into account (name, source, destination, last_run) values (?, ?, ?, ?)
+    on conflict (name) do update set source = excluded.source, last_run = coalesce(excluded.last_run, last_run)
+    returning id, destination`,
+  account: `${ACCOUNTS} where name = ?`,
+  accounts: `${ACCOUNTS} order by name`,
+  dropAccount: 'delete from account where id = ?',
+  counts: `select standing, count(*) as messages, sum(octets) as octets from (
+      select ${STANDING} as standing, sum(d.state = ${STATES.indexOf('done')}) * coalesce(m.digest_size, m.size) as octets
+      from delivery d join message m on m.id = d.message where d.account = ? group by d.message
+    ) group by standing`,
+  // Not done: as the partial index is written.
+  failures: `select m.label, b.path, d.state, d.failure_code, d.failure_text
+    from delivery d join message m on m.id = d.message join mailbox b on b.id = d.mailbox
+    where d.account = ? and d.state <> ${STATES.indexOf('done')} and d.state <> ${STATES.indexOf('rolledBack')}
+    order by d.id limit ${STATUS_FAILURES}`,
+} as const;
 
 export class SqliteLedger implements Ledger {
   readonly #db: Database;
@@ -43,15 +84,9 @@ export class SqliteLedger implements Ledger {
   }
 
   beginRun(run: { readonly id: string; readonly startedAt: number; readonly options: unknown }): boolean {
-    const row = { name: run.id, started_at: run.startedAt, options: JSON.stringify(run.options ?? null) };
-    // A run that recorded nothing more left nothing to be told of.
-    const begin = builder
-      .insertInto('run')
-      .values(row)
-      .onConflict(c => c.column('name').doNothing())
-      .returning('id');
+    const options = JSON.stringify(run.options ?? null);
     return this.#db.writeSoon(() => {
-      const id = this.#db.first(begin)?.id;
+      const id = this.#db.first<{ id: number }>(SQL.beginRun, run.id, run.startedAt, options)?.id;
       if (id === undefined) return false;
       this.#run = id;
       return true;
@@ -64,23 +99,20 @@ export class SqliteLedger implements Ledger {
     readonly exitCode: number;
     readonly result: unknown;
   }): void {
-    const end = { ended_at: run.endedAt, exit_code: run.exitCode, result: JSON.stringify(run.result ?? null) };
+    const result = JSON.stringify(run.result ?? null);
     this.#db.write(() => {
-      if (this.#db.run(builder.updateTable('run').set(end).where('name', '=', run.id)) === 0) {
-        throw bug(`run ${run.id} was never begun`);
-      }
+      const ended = this.#db.run(SQL.endRun, run.endedAt, run.exitCode, result, run.id);
+      if (ended === 0) throw bug(`run ${run.id} was never begun`);
     });
   }
 
   runs(limit: number): RunRecord[] {
-    const query = builder.selectFrom('run').select(runColumns).orderBy('id', 'desc').limit(limit);
-    return this.#db.read(() => this.#db.all(query).map(runRecord));
+    return this.#db.read(() => this.#db.all<RunRow>(SQL.runs, limit).map(runRecord));
   }
 
   run(id: string): RunRecord | null {
-    const query = builder.selectFrom('run').select(runColumns).where('name', '=', id);
     return this.#db.read(() => {
-      const row = this.#db.first(query);
+      const row = this.#db.first<RunRow>(SQL.run, id);
       return row === undefined ? null : runRecord(row);
     });
   }
@@ -88,15 +120,12 @@ export class SqliteLedger implements Ledger {
   account(name: string, identity: AccountIdentity): AccountLedger {
     return this.#db.writeSoon(() => {
       const { sourceWas } = this.#identify(name, identity);
-      const row = { name, source: identity.source, destination: identity.destination, last_run: this.#run };
-      const account = this.#db.first(
-        builder
-          .insertInto('account')
-          .values(row)
-          .onConflict(c =>
-            c.column('name').doUpdateSet({ source: identity.source, last_run: sql`coalesce(${this.#run}, last_run)` }),
-          )
-          .returning(['id', 'destination']),
+      const account = this.#db.first<{ id: number; destination: string }>(
+        SQL.putAccount,
+        name,
+        identity.source,
+        identity.destination,
+        this.#run,
       );
       if (account === undefined) throw bug('an account was not recorded');
       return new SqliteAccountLedger(this.#db, { ...account, sourceWas });
@@ -111,21 +140,22 @@ export class SqliteLedger implements Ledger {
     return this.#db.write(() => {
       const id = this.#account(name)?.id;
       if (id === undefined) return false;
-      for (const table of ['delivery', 'message', 'watch', 'checkpoint', 'created'] as const) {
-        this.#db.run(builder.deleteFrom(table).where('account', '=', id));
+      for (const table of ['delivery', 'message', 'watch', 'checkpoint', 'created']) {
+        this.#db.run(`delete from ${table} where account = ?`, id);
       }
-      this.#db.run(builder.deleteFrom('account').where('id', '=', id));
+      this.#db.run(SQL.dropAccount, id);
       return true;
     });
   }
 
   status(names: readonly string[] | null): AccountStatus[] {
     return this.#db.read(() => {
-      let query = builder.selectFrom('account').selectAll().orderBy('name');
-      if (names !== null) query = query.where('name', 'in', names);
-      return this.#db.all(query).map(account => {
-        const lastRun = builder.selectFrom('run').select(runColumns).where('id', '=', account.last_run);
-        const run = account.last_run === null ? undefined : this.#db.first(lastRun);
+      const accounts =
+        names === null
+          ? this.#db.all<AccountRow>(SQL.accounts)
+          : this.#db.all<AccountRow>(accountsNamed(names), ...names);
+      return accounts.map(account => {
+        const run = account.last_run === null ? undefined : this.#db.first<RunRow>(SQL.runOfId, account.last_run);
         return {
           name: account.name,
           source: account.source,
@@ -159,21 +189,12 @@ export class SqliteLedger implements Ledger {
     return { id, destination, sourceWas: identity === undefined || identity.source === source ? null : source };
   }
 
-  #account(name: string): { id: number; source: string; destination: string } | undefined {
-    return this.#db.first(
-      builder.selectFrom('account').select(['id', 'source', 'destination']).where('name', '=', name),
-    );
+  #account(name: string): AccountRow | undefined {
+    return this.#db.first<AccountRow>(SQL.account, name);
   }
 
   #counts(account: number): Pick<AccountStatus, 'done' | 'refused' | 'inDoubt' | 'octets'> {
-    const rows = this.#db
-      .statement(
-        `select standing, count(*) as messages, sum(octets) as octets from (
-          select ${STANDING} as standing, sum(d.state = ${STATES.indexOf('done')}) * coalesce(m.digest_size, m.size) as octets
-          from delivery d join message m on m.id = d.message where d.account = ? group by d.message
-        ) group by standing`,
-      )
-      .all(account) as { standing: number | null; messages: number; octets: number }[];
+    const rows = this.#db.all<{ standing: number | null; messages: number; octets: number }>(SQL.counts, account);
     const messages = (known: (typeof KNOWN)[number]) =>
       rows.find(row => row.standing === KNOWN.indexOf(known))?.messages ?? 0;
     return {
@@ -186,17 +207,9 @@ export class SqliteLedger implements Ledger {
 
   #failures(account: number): AccountStatus['failures'] {
     return this.#db
-      .all(
-        builder
-          .selectFrom('delivery as d')
-          .innerJoin('message as m', 'm.id', 'd.message')
-          .innerJoin('mailbox as b', 'b.id', 'd.mailbox')
-          .select(['m.label', 'b.path', 'd.state', 'd.failure_code', 'd.failure_text'])
-          .where('d.account', '=', account)
-          .where('d.state', '<>', sql.lit(STATES.indexOf('done')))
-          .where('d.state', '<>', STATES.indexOf('rolledBack'))
-          .orderBy('d.id')
-          .limit(STATUS_FAILURES),
+      .all<{ label: string; path: string; state: number; failure_code: string | null; failure_text: string | null }>(
+        SQL.failures,
+        account,
       )
       .map(row => ({
         label: row.label,
@@ -207,13 +220,11 @@ export class SqliteLedger implements Ledger {
   }
 }
 
-function runRecord(row: {
-  name: string;
-  started_at: number;
-  ended_at: number | null;
-  exit_code: number | null;
-  result: string | null;
-}): RunRecord {
+function accountsNamed(names: readonly string[]): string {
+  return `${ACCOUNTS} where name in (${names.map(() => '?').join(', ')}) order by name`;
+}
+
+function runRecord(row: RunRow): RunRecord {
   return {
     id: row.name,
     startedAt: row.started_at,
