@@ -95,7 +95,8 @@ export function compileRouting(config: RoutingConfig): Routing {
     const targets = labelTargets(labels);
     return targets.map(target => viewOf(config, facts, octets, target, targets.length > 1, header));
   };
-  const place = (facts: MessageFacts) => placeLabels(facts.labels, config.labels ?? 'primary');
+  const place = ({ labels }: MessageFacts) =>
+    labels.length === 0 ? UNLABELLED : placeLabels(labels, config.labels ?? 'primary');
   return {
     needsHeader:
       config.rules.some(({ when }) => needHeader(when)) ||
@@ -108,6 +109,9 @@ export function compileRouting(config: RoutingConfig): Routing {
     explain: (facts, octets) => views(facts, place(facts), octets).map(view => explain(rules, last, view)),
   };
 }
+
+/** Most mail has no labels: made once. */
+const UNLABELLED = placeLabels([], 'primary');
 
 /** One target for each copy; without labels that ask for a folder, one copy for none. */
 function labelTargets({ folders }: LabelPlacement): readonly (LabelTarget | null)[] {
@@ -138,7 +142,7 @@ function viewOf(
 ): MessageView {
   // Where each label gets its copy, a copy is judged by its own label only; else every label of the message counts.
   const own = target === null ? [] : [target.levels.join('/')];
-  const labels = oneOfMany ? own : [...new Set([...own, ...facts.labels])];
+  const labels = oneOfMany || facts.labels.length === 0 ? own : [...new Set([...own, ...facts.labels])];
   return new MessageView(config.account, config.source, facts, octets, labels, target, header);
 }
 

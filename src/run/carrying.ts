@@ -289,8 +289,8 @@ export class Carrying {
       }
       // A message with several deliveries may have some from an earlier run.
       const earlier = untouched ? [] : account.deliveriesOf(ref);
-      const done = new Set(earlier.flatMap(d => (d.state === 'done' ? [d.mailbox] : [])));
-      const open = decision.targets.filter(({ path }) => !done.has(path) && !this.#isDuplicate(facts, path));
+      const done = earlier.flatMap(d => (d.state === 'done' ? [d.mailbox] : []));
+      const open = decision.targets.filter(({ path }) => !done.includes(path) && !this.#isDuplicate(facts, path));
       if (open.length === 0) {
         account.recordSkips(this.#run.run, [
           { message: ref, label: printable(ref.label), reason: 'duplicate', digest: facts.digest },
@@ -299,7 +299,7 @@ export class Carrying {
       }
       this.#carried += 1;
       this.#tally.sentAsIs(ref, decision.sentAsIs);
-      const counts = { open: open.length, deliveries: done.size + open.length };
+      const counts = { open: open.length, deliveries: done.length + open.length };
       const inHand = new MessageInHand({ ref, facts, body }, counts, this.#onEnd);
       handedOver = true;
       for (const { folder, path } of open)

@@ -40,13 +40,13 @@ export function decide(job: AccountJob, facts: MessageFacts, ref: Ref, octets: n
   const route = job.route(facts, ref);
   if (route.kind === 'skip') return { kind: 'filtered', by: 'rule', reason: route.reason };
   if (route.kind === 'failed') return { kind: 'failed', failure: route.failure };
-  const targets = new Map<string, Target>();
+  const targets: Target[] = [];
   try {
     for (const folder of route.folders) {
       const path = job.destination.pathOf(folder);
       const collision = names.claim(folder, path, ref.label);
       if (collision !== null) return { kind: 'failed', failure: collision };
-      targets.set(path, { folder, path });
+      if (!targets.some(target => target.path === path)) targets.push({ folder, path });
     }
   } catch (thrown) {
     const error = asFerryError(thrown, 'to');
@@ -58,8 +58,8 @@ export function decide(job: AccountJob, facts: MessageFacts, ref: Ref, octets: n
   const own = facts.flags.known ? [...system, ...facts.flags.keywords] : job.flagsWhenUnknown(facts);
   return {
     kind: 'deliver',
-    targets: [...targets.values()],
-    flags: [...new Set([...own, ...route.flags])],
+    targets,
+    flags: route.flags.length === 0 ? own : [...new Set([...own, ...route.flags])],
     rule: route.rule,
     sentAsIs,
   };
