@@ -22,8 +22,9 @@ export interface Address {
 /** Header fields as people read them: encoded words and 8-bit octets decoded, on demand. Never the source of octets. */
 export class DecodedHeader {
   readonly #fields: MessageFacts['fields'];
-  readonly #texts = new Map<string, readonly string[]>();
-  readonly #addresses = new Map<string, readonly Address[]>();
+  // Made when asked: of most messages nobody asks.
+  #texts: Map<string, readonly string[]> | null = null;
+  #addresses: Map<string, readonly Address[]> | null = null;
 
   constructor(fields: MessageFacts['fields']) {
     this.#fields = fields;
@@ -31,6 +32,7 @@ export class DecodedHeader {
 
   /** Decoded values of every field of this (lower-case) name, in order of appearance. */
   texts(name: string): readonly string[] {
+    this.#texts ??= new Map();
     let texts = this.#texts.get(name);
     if (texts === undefined) {
       texts = (this.#fields.get(name) ?? []).map(decodeText);
@@ -41,6 +43,7 @@ export class DecodedHeader {
 
   /** Addresses of every field of this name, those inside groups included. */
   addresses(name: string): readonly Address[] {
+    this.#addresses ??= new Map();
     let addresses = this.#addresses.get(name);
     if (addresses === undefined) {
       addresses = (this.#fields.get(name) ?? []).flatMap(value =>

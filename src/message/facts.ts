@@ -55,7 +55,7 @@ export interface SourceHints {
 export interface MessageFacts {
   readonly digest: MessageDigest;
   /** Raw field bodies by lower-case name, in order of appearance, unfolded, as latin1 (one char an octet). Bounded. */
-  readonly fields: ReadonlyMap<string, readonly string[]>;
+  readonly fields: Pick<ReadonlyMap<string, readonly string[]>, 'get' | 'has'>;
   readonly flags: FlagFacts;
   /** null: no source gave a sane date; the message is appended without one. */
   readonly internalDate: {

@@ -34,15 +34,24 @@ export function splitFields(section: string): HeaderField[] {
   return fields;
 }
 
-/** Field values by lower-case name, each list in order of appearance. */
-export function groupFields(fields: readonly HeaderField[]): Map<string, string[]> {
-  const byName = new Map<string, string[]>();
-  for (const { name, value } of fields) {
-    const values = byName.get(name);
-    if (values === undefined) byName.set(name, [value]);
-    else values.push(value);
+/** Field values by lower-case name. Looked through when asked: of most fields nobody asks. */
+export class HeaderFields {
+  readonly #fields: readonly HeaderField[];
+
+  constructor(fields: readonly HeaderField[]) {
+    this.#fields = fields;
   }
-  return byName;
+
+  /** In order of appearance; undefined: none. */
+  get(name: string): readonly string[] | undefined {
+    const values: string[] = [];
+    for (const field of this.#fields) if (field.name === name) values.push(field.value);
+    return values.length === 0 ? undefined : values;
+  }
+
+  has(name: string): boolean {
+    return this.#fields.some(field => field.name === name);
+  }
 }
 
 /** Where the line that starts at `start` ends, its LF included. */

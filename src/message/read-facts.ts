@@ -2,7 +2,7 @@ import { MessageDigester } from './digest.js';
 import type { DateSource, FlagFacts, MessageFacts, SourceHints } from './facts.js';
 import { FLAGS_UNKNOWN, flagsFromFields } from './flags.js';
 import { HazardScanner, type HazardsSought } from './hazards.js';
-import { groupFields } from './header.js';
+import { HeaderFields } from './header.js';
 import { chooseInternalDate } from './internal-date.js';
 import { placeLabels } from './labels.js';
 
@@ -31,7 +31,7 @@ export function readFacts(body: Iterable<Buffer>, hints: SourceHints, options: F
     chunk = next;
   }
   const digest = digester.finish();
-  const fields = groupFields(digester.fields);
+  const fields = new HeaderFields(digester.fields);
   return {
     digest,
     fields,

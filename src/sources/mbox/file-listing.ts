@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { MessageDigester } from '../../message/digest.js';
 import type { MessageDigest } from '../../message/facts.js';
 import { flagsFromFields } from '../../message/flags.js';
-import { groupFields, type HeaderField } from '../../message/header.js';
+import { type HeaderField, HeaderFields } from '../../message/header.js';
 import { GzipBroken } from './gunzip.js';
 import { type MailFile, stopIfAsked } from './mail-file.js';
 import { type Doubts, type MboxEntry, MboxScanner } from './scanner.js';
@@ -221,7 +221,7 @@ const STATUS = /^(?:status|x-status|x-mozilla-status2?)$/;
 
 function isDeleted(fields: readonly HeaderField[]): boolean {
   const status = fields.filter(field => STATUS.test(field.name));
-  return status.length > 0 && flagsFromFields(groupFields(status)).system.has('\\Deleted');
+  return status.length > 0 && flagsFromFields(new HeaderFields(status)).system.has('\\Deleted');
 }
 
 /** The data UW-IMAP and Pine keep in a first message. X-IMAPbase is another matter: real first messages carry it. */
