@@ -460,7 +460,6 @@ function isCompressor(stream: unknown): stream is Transform & { flush(kind: numb
   return stream instanceof Transform && 'flush' in stream && typeof stream.flush === 'function';
 }
 
-/** Courier refuses APPEND to any mailbox while one is open read-only. CLOSE removes nothing after EXAMINE (RFC 3501). */
 function featuresOf(
   capabilities: ReadonlyMap<string, boolean | number>,
   profile: ServerProfile,
@@ -487,6 +486,7 @@ function featuresOf(
   };
 }
 
+/** Courier refuses APPEND to any mailbox while one is open read-only. CLOSE removes nothing after EXAMINE (RFC 3501). */
 function leaveReadOnly(session: ImapSession): void {
   void session.run(['CLOSE\r\n'], { signal: new AbortController().signal });
 }
