@@ -10,6 +10,10 @@ import type { Tally } from './tally.js';
 
 /** Octets after which a batch is sent even if more messages would fit: what one lost connection puts in doubt. */
 const BATCH_OCTETS = 8 * 1024 * 1024;
+/** The first batch is this small and each later one may be twice the one before: the server begins while more is read. */
+const FIRST_BATCH_OCTETS = 1024 * 1024;
+/** The last messages are shared among the lanes, so that none waits for the others; no batch is smaller for that. */
+const LAST_BATCH_MESSAGES = 25;
 /** A batch is sent this long after its first message at the latest, so that a slow source does not hold mail back. */
 const BATCH_AGE_MS = 200;
 /** With a staging mailbox one batch serves all folders. */
@@ -41,6 +45,9 @@ export class Deliveries {
   readonly #staged: boolean;
   /** Batches of one message: tells which message a server breaks off at. */
   readonly #oneByOne: boolean;
+  /** Messages this pass may still bring. */
+  #expected: number;
+  #batchOctets = FIRST_BATCH_OCTETS;
   #staging: Promise<Mailbox> | null = null;
   #stagingFloor = 1;
   /** Adoption looks at the server one batch at a time, or two batches would miss each other's look-ups. */
@@ -50,10 +57,12 @@ export class Deliveries {
   /** What stopped delivery for the whole account; later adds are refused with it. */
   trouble: FerryError | null = null;
 
-  constructor(run: AccountRun, tally: Tally, oneByOne: boolean) {
+  /** @param expected messages of this pass at most */
+  constructor(run: AccountRun, tally: Tally, { oneByOne, expected }: { oneByOne: boolean; expected: number }) {
     this.#run = run;
     this.#tally = tally;
     this.#oneByOne = oneByOne;
+    this.#expected = expected;
     this.#mailboxes = new Mailboxes(run, tally);
     this.#staged = usesStaging(run.job);
     this.#deep = oneByOne ? 1 : run.job.destination.features.lanes;
@@ -74,7 +83,7 @@ export class Deliveries {
     }
     batch.items.push(delivery);
     batch.octets += delivery.message.body.length;
-    if (batch.items.length >= this.#batchMessages() || batch.octets >= BATCH_OCTETS) this.#send(key);
+    if (batch.items.length >= this.#batchMessages() || batch.octets >= this.#batchOctets) this.#send(key);
     else this.#timer ??= setTimeout(() => this.flush(), BATCH_AGE_MS);
     this.#flushIfStuck();
     // One more than are sent at once, so that the next is ready.
@@ -103,14 +112,22 @@ export class Deliveries {
     this.#batches.clear();
   }
 
+  /** A message came, whatever becomes of it. */
+  came(): void {
+    this.#expected -= 1;
+  }
+
   #batchMessages(): number {
-    return this.#oneByOne ? 1 : this.#run.job.destination.features.batchMessages;
+    if (this.#oneByOne) return 1;
+    const share = Math.max(LAST_BATCH_MESSAGES, Math.ceil(this.#expected / this.#deep));
+    return Math.min(this.#run.job.destination.features.batchMessages, share);
   }
 
   #send(key: string): void {
     const batch = this.#batches.get(key);
     if (batch === undefined) return;
     this.#batches.delete(key);
+    this.#batchOctets = Math.min(2 * this.#batchOctets, BATCH_OCTETS);
     const sent = this.#limit(() => this.#deliver(batch)).finally(() => {
       this.#underWay.delete(sent);
       this.#flushIfStuck();
