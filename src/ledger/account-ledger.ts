@@ -10,6 +10,7 @@ import type {
   Known,
   MessageKey,
   MessageSkip,
+  Recorded,
   VerifyVerdict,
   Watched,
 } from './ledger.js';
@@ -26,8 +27,9 @@ const DONE = STATES.indexOf('done');
 
 /** State numbers are those of STATES. */
 const SQL = {
-  known: `select ${STANDING} from message m left join delivery d on d.message = m.id
+  recorded: `select ${STANDING}, m.size from message m left join delivery d on d.message = m.id
     where m.account = ? and m.key = ? and m.occurrence = ?`,
+  any: 'select 1 from message where account = ? limit 1',
   message: 'select id from message where account = ? and key = ? and occurrence = ?',
   putMessage: `insert into message
     (account, key, occurrence, label, size, header, canonical_header, body, digest_size, deliveries)
@@ -84,8 +86,8 @@ const SQL = {
       where substr(m.header, 1, 8) = ? and m.header = ? and m.body = ? and m.account = ? and coalesce(m.removed_at, -1) < 0
       group by m.id
     ) where standing = ${KNOWN.indexOf('done')} order by id`,
+  unverified: `select count(*) from delivery where account = ? and state = ${DONE} and verified is null`,
   messages: 'select count(*) from message where account = ? and coalesce(removed_at, -1) < 0',
-  listedSize: 'select size from message where account = ? and key = ? and occurrence = ?',
   holds: `select 1 from message where header = ? and body = ? and account = ? and key = ? and occurrence = ?`,
   setListedSize: 'update message set size = ? where account = ? and key = ? and occurrence = ?',
   // Twice: as the partial index is written, and what is wanted of it.
@@ -144,11 +146,16 @@ export class SqliteAccountLedger implements AccountLedger {
   }
 
   known(keys: readonly MessageKey[]): (Known | null)[] {
+    return this.recorded(keys).map(recorded => recorded?.known ?? null);
+  }
+
+  recorded(keys: readonly MessageKey[]): (Recorded | null)[] {
     return this.#db.read(() => {
-      const statement = this.#db.statement(SQL.known).pluck();
+      if (this.#db.statement(SQL.any).get(this.#id) === undefined) return keys.map(() => null);
+      const statement = this.#db.statement(SQL.recorded).raw();
       return keys.map(key => {
-        const standing = statement.get(this.#id, storedKey(key.id), key.occurrence) as number | null;
-        return standing === null ? null : (KNOWN[standing] ?? null);
+        const [standing, size] = statement.get(...this.#key(key)) as [number | null, number | null];
+        return size === null ? null : { known: standing === null ? null : (KNOWN[standing] ?? null), size };
       });
     });
   }
@@ -242,13 +249,6 @@ export class SqliteAccountLedger implements AccountLedger {
     );
   }
 
-  listedSizes(keys: readonly MessageKey[]): (number | null)[] {
-    return this.#db.read(() => {
-      const statement = this.#db.statement(SQL.listedSize).pluck();
-      return keys.map(key => (statement.get(...this.#key(key)) as number | undefined) ?? null);
-    });
-  }
-
   holds(key: MessageKey, { header, body }: MessageDigest): boolean {
     return this.#db.read(() => this.#db.first(SQL.holds, header, body, ...this.#key(key)) !== undefined);
   }
@@ -268,6 +268,10 @@ export class SqliteAccountLedger implements AccountLedger {
 
   refused(): number {
     return Number(this.#db.read(() => this.#db.statement(SQL.refusedMessages).pluck().get(this.#id)));
+  }
+
+  unverified(): number {
+    return Number(this.#db.look(() => this.#db.statement(SQL.unverified).pluck().get(this.#id)));
   }
 
   messages(): number {

@@ -23,7 +23,7 @@ export type MessageSkip = 'duplicate' | 'deleted' | 'filtered' | 'rule';
 export interface Intent {
   readonly message: MessageKey;
   readonly label: string;
-  /** Octets as the source lists them; another number under the same id later is another message (see listedSizes). */
+  /** Octets as the source lists them; another number under the same id later is another message (see Recorded). */
   readonly size: number;
   readonly digest: MessageDigest;
   /** Path in config form. */
@@ -189,14 +189,20 @@ export interface Ledger extends LedgerReader {
   forget(name: string): boolean;
 }
 
+export interface Recorded {
+  readonly known: Known | null;
+  /** Octets, as the source listed them. */
+  readonly size: number;
+}
+
 /** One account's part of the ledger, to read. */
 export interface AccountReader {
   /** The source recorded by an earlier run where it differs from now, else null. */
   readonly sourceWas: string | null;
   /** What is known of each key, same order; null: not complete (see Known). Bounded memory: call with pages. */
   known(keys: readonly MessageKey[]): (Known | null)[];
-  /** Octets recorded for each message, as its source listed them, same order; null: not recorded. */
-  listedSizes(keys: readonly MessageKey[]): (number | null)[];
+  /** What is recorded of each key, same order; null: nothing. Bounded memory: call with pages. */
+  recorded(keys: readonly MessageKey[]): (Recorded | null)[];
   /** Whether what is recorded under this key has these octets. */
   holds(key: MessageKey, digest: MessageDigest): boolean;
   /** Deliveries in state intent or inDoubt, oldest first. */
@@ -214,6 +220,8 @@ export interface AccountReader {
   withoutUid(digest: MessageDigest, mailbox: string, uidValidity: number): number;
   /** Messages recorded that are not known to be removed at the source. */
   messages(): number;
+  /** Deliveries that are done and were never read back. */
+  unverified(): number;
   /** Messages of these octets that are done and not known to be removed at the source, oldest first. */
   doneWith(digest: MessageDigest): MessageKey[];
   /** Attempts to look for again, oldest first. */

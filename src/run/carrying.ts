@@ -29,6 +29,9 @@ import type { Tally } from './tally.js';
 /** A message the server breaks off at is given up, for this run, after so many tries. */
 const TRIES_PER_MESSAGE = 3;
 
+/** The source is called first: loading what speaks to the destination takes 0.1 s, in which a source can look at its mail. */
+const HEAD_START_MS = 30;
+
 /** Messages left out that are recorded in one transaction; what is lost with a crash is only looked at again. */
 const LEFT_OUT_AT_ONCE = 500;
 
@@ -147,15 +150,17 @@ export class Carrying {
   async #list(): Promise<Work> {
     const { job, account, emit, stop } = this.#run;
     emit({ type: 'phase', account: job.name, phase: 'connecting' });
+    const opening = job.source.open(stop.graceful);
     // The first run of an account has something to carry: both servers are called at once. What failed is told when needed.
     if (job.source.features.idsWithoutReading && account.messages() === 0 && !this.#calledAhead) {
       this.#calledAhead = true;
+      await Promise.race([opening, pause(HEAD_START_MS, stop.graceful)]).catch(() => undefined);
       job.destination.open(stop.graceful).catch((thrown: unknown) => {
         const error = asFerryError(thrown, 'to');
         if (error.code !== 'INTERRUPTED') this.#unopened = error;
       });
     }
-    this.#sourceFolders = (await job.source.open(stop.graceful)).folders ?? [];
+    this.#sourceFolders = (await opening).folders ?? [];
     emit({ type: 'phase', account: job.name, phase: 'listing' });
     const work = await listWork(this.#run, this.#tally);
     // Before anything is carried: whatever becomes of this run, the next takes no message for its twin in another folder.
@@ -210,7 +215,8 @@ export class Carrying {
           if (outcome.ok) outcome.message.body.dispose();
           throw thrown;
         }
-        deliveries ??= new Deliveries(this.#run, this.#tally, oneByOne);
+        deliveries ??= new Deliveries(this.#run, this.#tally, { oneByOne, expected: chosen.length });
+        deliveries.came();
         answered += 1;
         if (outcome.ok) await this.#carry(outcome.message, deliveries, names, untouched);
         else this.#fail(outcome.ref, outcome.failure);

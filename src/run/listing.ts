@@ -128,20 +128,20 @@ export async function listWork(run: AccountLook, tally: Tally): Promise<Work> {
     counts.doubtfulSplits += page.doubtfulSplits ?? 0;
     failed.push(...page.failed);
     const unit = page.unit === undefined ? null : unitOf(page.unit);
-    const known = account.known(page.refs);
-    const sizes = job.source.features.idsWithoutReading ? account.listedSizes(page.refs) : [];
+    const { idsWithoutReading } = job.source.features;
+    const before = account.recorded(page.refs);
     for (const [i, ref] of page.refs.entries()) {
-      if (job.source.features.idsWithoutReading) listed.add(keyOf(ref));
-      const state = known[i] ?? null;
+      if (idsWithoutReading) listed.add(keyOf(ref));
+      const state = before[i]?.known ?? null;
+      const size = (idsWithoutReading ? before[i]?.size : null) ?? ref.size;
       if (state !== null) recorded += 1;
       // An id given to other mail says nothing of that.
-      if (state === 'leftOut' && sameRules && (ref.size === null || ref.size === (sizes[i] ?? ref.size))) {
+      if (state === 'leftOut' && sameRules && (ref.size === null || ref.size === size)) {
         counts.filtered += 1;
         if (unit !== null) unit.leftOut += 1;
         continue;
       }
       if (state === 'done' || (state === 'refused' && !job.retryFailed)) {
-        const size = sizes[i] ?? ref.size;
         if (state === 'done' && ref.size !== size) resized.set(keyOf(ref), ref);
         else counts.known += 1;
         continue;
