@@ -135,7 +135,7 @@ export const ERRORS = facts({
     scope: 'account',
     retry: 'never',
     exit: 78,
-    hint: 'Name the right host, or give tls.ca or tls.pins for a private certificate.',
+    hint: 'Name the right host; for a private certificate give tls.ca or tls.pins in the configuration file.',
   },
   TLS_REQUIRED: {
     scope: 'account',

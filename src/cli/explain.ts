@@ -73,8 +73,11 @@ export async function explainCommand(account: string, wanted: string, flags: Con
   }
 }
 
+const NAMED_BY = 'Name it as reports and plans do, e.g. its UIDL; mailferry plan -o FILE lists what is new.';
+
 /** By its id or its label in reports, or by a part of these that no other message has. */
 async function findRef(job: AccountJob, wanted: string, signal: AbortSignal): Promise<Ref> {
+  if (wanted.trim() === '') throw new FerryError('USAGE', 'no message is named', { hint: NAMED_BY });
   const alike: Ref[] = [];
   let more = 0;
   for await (const page of job.source.list({ get: () => undefined }, signal)) {
@@ -94,7 +97,5 @@ async function findRef(job: AccountJob, wanted: string, signal: AbortSignal): Pr
     only === undefined
       ? `no message ${printable(wanted)} in ${printable(job.name)}`
       : `${alike.length + more} messages of ${printable(job.name)} are called like ${printable(wanted)}: ${named}${more > 0 ? ', …' : ''}`;
-  throw new FerryError('USAGE', text, {
-    hint: 'Name it as reports and plans do, e.g. its UIDL; mailferry plan -o FILE lists what is new.',
-  });
+  throw new FerryError('USAGE', text, { hint: NAMED_BY });
 }

@@ -399,7 +399,10 @@ function verificationOf(result: RunResult, totals: Totals): string | null {
   if (verdicts.changedSince > 0) parts.push(`${count(verdicts.changedSince)} gone or changed since they were stored`);
   if (verdicts.differs > 0) parts.push(`${count(verdicts.differs)} DIFFERENT`);
   if (verdicts.missing > 0) parts.push(`${count(verdicts.missing)} MISSING`);
-  return `Verified: ${counted(all, 'message')} read back: ${parts.join(', ')}.`;
+  const unread = result.accounts.reduce((sum, { verdicts, copied }) => sum + (verdicts === undefined ? copied : 0), 0);
+  const others =
+    unread === 0 ? '' : ` ${count(unread)} of other accounts ${unread === 1 ? 'was' : 'were'} not read back.`;
+  return `Verified: ${counted(all, 'message')} read back: ${parts.join(', ')}.${others}`;
 }
 
 const VERDICT_WORDS = {

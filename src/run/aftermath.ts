@@ -1,6 +1,6 @@
 import type { AccountReader, DeliveryRecord } from '../ledger/ledger.js';
 import type { AccountRun, VerifyPolicy } from './account-job.js';
-import { QUIT_TAKES_MAIL } from './listing.js';
+import { notice, QUIT_TAKES_MAIL } from './listing.js';
 import { findTwins } from './settle.js';
 import type { Tally } from './tally.js';
 import { chosenDeliveries, readBack } from './verify.js';
@@ -54,6 +54,11 @@ export async function verifyStored(
       ? concat(account.deliveries({ run: run.run, unverified: true }), foundNow(account, found))
       : account.deliveries({ unverified: true });
   await readBack(run, tally, chosenDeliveries(records, policy));
+  const unread = policy.kind === 'all' ? account.unverified() : 0;
+  if (unread === 0) return;
+  // Those of a run that was broken off, for one: it ended before it read anything back.
+  const copies = unread === 1 ? 'a copy' : `${unread} copies`;
+  notice(run, tally, `${copies} that earlier runs stored were never read back; mailferry verify ${job.name} does it`);
 }
 
 function* concat<T>(...parts: readonly Iterable<T>[]): Iterable<T> {

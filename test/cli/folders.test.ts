@@ -287,6 +287,7 @@ it('explain takes any part of a name that one message alone has, and names those
     code: 64,
     err: expect.stringContaining('no message'),
   });
+  expect(await home.run('explain', 'a', ' ')).toMatchObject({ code: 64, err: expect.stringContaining('is named') });
 });
 
 it('{source} is the host or the last part of the path, and explain shows the way of a message', async () => {

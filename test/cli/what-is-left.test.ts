@@ -153,3 +153,20 @@ describe('verify', () => {
     expect((await told(home, 'verify', 'alice')).out).toMatch(/ verified 14, failed 0, of 14 recorded copies $/);
   });
 });
+
+it('copies of an earlier run that were never read back are told of, and mailferry verify reads them', async () => {
+  const from = await popServer(letters(5));
+  const to = await imapServer();
+  const home = scratch();
+  const accounts = [{ name: 'alice', from: pop3(from), to: imap(to), folder: 'Old' }];
+  home.configure({ accounts });
+  expect(accountOf(await home.run('migrate', '--json', '--limit', '3'))).toMatchObject({ copied: 3, verified: 0 });
+  home.configure({ accounts: accounts.map(account => ({ ...account, verify: 'all' })) });
+  const account = accountOf(await home.run('migrate', '--json'));
+  expect(account).toMatchObject({ exitCode: 0, copied: 2, verified: 2 });
+  expect(account.notices.join()).toContain(
+    '3 copies that earlier runs stored were never read back; mailferry verify alice',
+  );
+  expect((await home.run('verify', 'alice')).code).toBe(0);
+  expect(accountOf(await home.run('migrate', '--json')).notices).toEqual([]);
+});
