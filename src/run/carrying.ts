@@ -215,8 +215,7 @@ export class Carrying {
           if (outcome.ok) outcome.message.body.dispose();
           throw thrown;
         }
-        deliveries ??= new Deliveries(this.#run, this.#tally, { oneByOne, expected: chosen.length });
-        deliveries.came();
+        deliveries ??= new Deliveries(this.#run, this.#tally, { oneByOne, left: () => chosen.length - answered });
         answered += 1;
         if (outcome.ok) await this.#carry(outcome.message, deliveries, names, untouched);
         else this.#fail(outcome.ref, outcome.failure);

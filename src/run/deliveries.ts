@@ -46,7 +46,7 @@ export class Deliveries {
   /** Batches of one message: tells which message a server breaks off at. */
   readonly #oneByOne: boolean;
   /** Messages this pass may still bring. */
-  #expected: number;
+  readonly #left: () => number;
   #batchOctets = FIRST_BATCH_OCTETS;
   #staging: Promise<Mailbox> | null = null;
   #stagingFloor = 1;
@@ -57,12 +57,12 @@ export class Deliveries {
   /** What stopped delivery for the whole account; later adds are refused with it. */
   trouble: FerryError | null = null;
 
-  /** @param expected messages of this pass at most */
-  constructor(run: AccountRun, tally: Tally, { oneByOne, expected }: { oneByOne: boolean; expected: number }) {
+  /** @param left messages this pass may still bring */
+  constructor(run: AccountRun, tally: Tally, { oneByOne, left }: { oneByOne: boolean; left: () => number }) {
     this.#run = run;
     this.#tally = tally;
     this.#oneByOne = oneByOne;
-    this.#expected = expected;
+    this.#left = left;
     this.#mailboxes = new Mailboxes(run, tally);
     this.#staged = usesStaging(run.job);
     this.#deep = oneByOne ? 1 : run.job.destination.features.lanes;
@@ -112,14 +112,9 @@ export class Deliveries {
     this.#batches.clear();
   }
 
-  /** A message came, whatever becomes of it. */
-  came(): void {
-    this.#expected -= 1;
-  }
-
   #batchMessages(): number {
     if (this.#oneByOne) return 1;
-    const share = Math.max(LAST_BATCH_MESSAGES, Math.ceil(this.#expected / this.#deep));
+    const share = Math.max(LAST_BATCH_MESSAGES, Math.ceil(this.#left() / this.#deep));
     return Math.min(this.#run.job.destination.features.batchMessages, share);
   }
 

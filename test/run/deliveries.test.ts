@@ -9,7 +9,7 @@ import { Tally } from '../../src/run/tally.js';
 
 it('a message whose copies meet trouble gives its memory back: each of its deliveries ends', async () => {
   const job = { exactlyOnce: 'off', destination: { features: { lanes: 2 } } };
-  const deliveries = new Deliveries({ job } as unknown as AccountRun, new Tally(), { oneByOne: false, expected: 1 });
+  const deliveries = new Deliveries({ job } as unknown as AccountRun, new Tally(), { oneByOne: false, left: () => 1 });
   deliveries.trouble = new FerryError('CONNECTION_LOST', 'the server closed the connection', { side: 'to' });
   const body = bodyOf(Buffer.from('octets'));
   const ended: DeliveryEnd[][] = [];
