@@ -13,7 +13,7 @@ import {
   type SourceConfig,
 } from '../config/config.js';
 import { resolveSecret, withholdSecrets } from '../config/secrets.js';
-import { ImapDestination } from '../destination/imap/imap-destination.js';
+import { ImapDestination, type ImapDestinationOptions } from '../destination/imap/imap-destination.js';
 import { PROFILES, type ProfileName } from '../destination/imap/profiles.js';
 import { asFerryError, FerryError, printable, type Side } from '../errors.js';
 import { acquireAccountLock } from '../ledger/lock.js';
@@ -34,6 +34,9 @@ import type { MigrateFlags } from './program.js';
 /** A message beyond this is refused: more octets than any mail server takes, fewer than fill a disk. */
 const MAX_MESSAGE_OCTETS = 4 * 1024 ** 3 - 1;
 
+/** Connections to one server for one account unless configured; the second where each message costs a long round trip. */
+const CONNECTIONS = 3;
+const CONNECTIONS_AFAR = 8;
 const NOTHING_KNOWN = { nul: 'kept', bareCr: 'kept', eightBitHeader: 'kept', longestLine: null } as const;
 
 type JobFlags = Partial<Pick<MigrateFlags, 'adopt' | 'retryFailed' | 'limit' | 'since' | 'before'>> & {
@@ -84,7 +87,7 @@ async function buildJob(
   const destination = new ImapDestination({
     endpoint: endpointOf(to, 'to'),
     credentials: await credentialsOf(account.name, to, 'to', state, signal),
-    connections: connectionsOf(config, account),
+    ...connectionsOf(config, account),
     profile: profileOf(to.profile),
     compress: to.compress,
     exactlyOnce: to.exactlyOnce,
@@ -238,11 +241,17 @@ async function credentialsOf(
 }
 
 /** Connections of one account: its own limit, and its share of what one host is to see at once. */
-function connectionsOf(config: Config, account: AccountConfig): number {
-  const { connectionsPerAccount, connectionsPerHost, accounts } = config.limits;
+function connectionsOf(
+  config: Config,
+  account: AccountConfig,
+): Pick<ImapDestinationOptions, 'connections' | 'connectionsAfar'> {
+  const { connectionsPerAccount: own, connectionsPerHost, accounts } = config.limits;
   const sameHost = config.accounts.filter(other => other.to.host === account.to.host).length;
   const atOnce = Math.max(1, Math.min(sameHost, accounts));
-  return Math.max(2, Math.min(connectionsPerAccount, Math.floor(connectionsPerHost / atOnce)));
+  const share = Math.floor(connectionsPerHost / atOnce);
+  const atMost = (wanted: number): number => Math.max(2, Math.min(wanted, share));
+  if (own !== 'auto') return { connections: atMost(own) };
+  return { connections: atMost(CONNECTIONS), connectionsAfar: atMost(CONNECTIONS_AFAR) };
 }
 
 /** Half of the memory for one message, so that others are under way meanwhile. */

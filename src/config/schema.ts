@@ -481,7 +481,11 @@ export const defaultsKeys: ReadonlySet<string> = new Set(Object.keys(defaults.sh
 
 const limits = mapping({
   accounts: key(whole(1, 1000, 'a number'), 'Accounts at once', '4').default(4),
-  connectionsPerAccount: key(whole(1, 100, 'a number'), 'Connections to one server for one account', '3').default(3),
+  connectionsPerAccount: key(
+    z.union([z.literal('auto'), whole(1, 100, 'a number')], { error: 'auto or a number' }),
+    'Connections to one server for one account; auto: 3, or up to 8 across a long line to a server without LITERAL+',
+    'auto',
+  ).default('auto'),
   connectionsPerHost: key(whole(1, 1000, 'a number'), 'Connections to one server in all', '8').default(8),
   buffers: key(buffers, 'Memory for message bodies, all accounts together', '24MiB').prefault('24MiB'),
   bandwidth: key(bandwidth, 'e.g. 2MiB/s', 'none').default(null),

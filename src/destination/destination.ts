@@ -20,7 +20,7 @@ export interface Mailbox {
   readonly created: boolean;
   /** What a person should know of its name, e.g. that the server gave it another. Sanitised; absent: nothing. */
   readonly notice?: string;
-  /** Flags the server stores permanently; null: it did not say. "\\*" allows new keywords. */
+  /** Flags the server stores permanently, in lower case; null: it did not say. "\\*" allows new keywords. */
   readonly permanentFlags: ReadonlySet<string> | null;
 }
 

@@ -12,7 +12,7 @@ import type { Tally } from './tally.js';
 const BATCH_OCTETS = 8 * 1024 * 1024;
 /** The first batch is this small and each later one may be twice the one before: the server begins while more is read. */
 const FIRST_BATCH_OCTETS = 1024 * 1024;
-/** The last messages are shared among the lanes, so that none waits for the others; no batch is smaller for that. */
+/** The last messages are shared among the lanes, so that none waits for the others; no MULTIAPPEND is smaller for that. */
 const LAST_BATCH_MESSAGES = 25;
 /** A batch is sent this long after its first message at the latest, so that a slow source does not hold mail back. */
 const BATCH_AGE_MS = 200;
@@ -114,8 +114,9 @@ export class Deliveries {
 
   #batchMessages(): number {
     if (this.#oneByOne) return 1;
-    const share = Math.max(LAST_BATCH_MESSAGES, Math.ceil(this.#left() / this.#deep));
-    return Math.min(this.#run.job.destination.features.batchMessages, share);
+    const { batchMessages, multiAppend } = this.#run.job.destination.features;
+    const share = Math.max(multiAppend ? LAST_BATCH_MESSAGES : 1, Math.ceil(this.#left() / this.#deep));
+    return Math.min(batchMessages, share);
   }
 
   #send(key: string): void {
@@ -165,7 +166,7 @@ export class Deliveries {
         this.#run.stop.now,
       );
       waiting = [];
-      const answered = sending.map((one, i) => ({ ...one, outcome: outcomes[i] ?? NO_OUTCOME }));
+      const answered = sending.map(({ item, open }, i) => ({ item, open, outcome: outcomes[i] ?? NO_OUTCOME }));
       // A folder that takes no mail fails what goes into it; the others go on.
       const closed = staging === null && trouble?.scope === 'mailbox' ? trouble : null;
       const moveTrouble = staging === null ? null : await this.#moveOn(staging, answered);

@@ -31,7 +31,7 @@ describe('what is not said has its default', () => {
       state: join(dirname(path), 'mailferry.db'),
       limits: {
         accounts: 4,
-        connectionsPerAccount: 3,
+        connectionsPerAccount: 'auto',
         connectionsPerHost: 8,
         buffers: 24 * 2 ** 20,
         bandwidth: null,

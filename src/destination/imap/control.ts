@@ -31,6 +31,8 @@ export class Control {
   readonly #options: ConnectOptions;
   #connected: Connected | null = null;
   #opening: Promise<Connected> | null = null;
+  /** Milliseconds the fastest answer took: no less than a round trip. Infinity: nothing was asked yet. */
+  fastest = Number.POSITIVE_INFINITY;
 
   constructor(options: ConnectOptions) {
     // A megabyte of DEFLATE may be a gigabyte of LIST, and imapflow keeps all of it.
@@ -92,7 +94,9 @@ export class Control {
       uidValidity: Number(mailbox.uidValidity ?? 0),
       uidNext: mailbox.uidNext || 1,
       messages: mailbox.exists,
-      permanentFlags: mailbox.permanentFlags ?? null,
+      permanentFlags: mailbox.permanentFlags
+        ? new Set([...mailbox.permanentFlags].map(flag => flag.toLowerCase()))
+        : null,
       appendLimit: mailbox.appendlimit ?? null,
       listed: mailbox.listed === true,
     };
@@ -138,6 +142,7 @@ export class Control {
   ): Promise<T> {
     if (signal.aborted) throw abortReason(signal);
     const unwatch = onAbort(signal, () => client.close());
+    const asked = performance.now();
     try {
       const result = await bounded(
         { what, octets: what === 'LIST' ? LIST_OCTETS : ANSWER_OCTETS },
@@ -148,6 +153,7 @@ export class Control {
       );
       // What imapflow makes of a BYE in the middle of a command.
       if (result === undefined && (!client.usable || client.byeReason !== undefined)) throw this.#lost(client);
+      this.fastest = Math.min(this.fastest, performance.now() - asked);
       return result;
     } catch (error) {
       if (signal.aborted) throw abortReason(signal);

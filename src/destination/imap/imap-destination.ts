@@ -35,11 +35,16 @@ import { ImapSession, type Streams } from './session.js';
  */
 const SINGLES: Record<LiteralMode, number> = { plus: 64, minus: 32, synchronising: 16 };
 
+/** Milliseconds of a round trip that is worth more connections. */
+const LONG_LINE_MS = 20;
+
 export interface ImapDestinationOptions {
   readonly endpoint: Endpoint;
   readonly credentials: Credentials;
   /** Connections at most, the control connection included; at least 2 are used. */
   readonly connections: number;
+  /** The same where each message costs a long round trip; absent: as many. */
+  readonly connectionsAfar?: number;
   /** auto: recognised from what the server shows of itself. */
   readonly profile: 'auto' | ProfileName;
   /** COMPRESS=DEFLATE (RFC 4978) where offered. */
@@ -148,6 +153,10 @@ export class ImapDestination implements Destination {
     };
     const literals = literalModeOf(new Set(capabilities.keys()));
     const features = featuresOf(capabilities, profile, literals, this.#lanes);
+    // Where the server must invite each message, a lane does nothing else for a round trip.
+    const { connections, connectionsAfar = connections } = this.#options;
+    if (literals !== 'plus' && this.#control.fastest >= LONG_LINE_MS)
+      this.#lanes.allow(Math.min(connectionsAfar, profile.connections) - 1);
     this.#opened = { facts, capabilities, profile, literals, rules, features };
     this.#paths.clear();
     this.#requireExactlyOnce();
@@ -189,8 +198,7 @@ export class ImapDestination implements Destination {
   }
 
   storable(mailbox: Mailbox, wanted: readonly string[]) {
-    const { permanentFlags } = mailbox;
-    const permanent = permanentFlags === null ? null : new Set([...permanentFlags].map(flag => flag.toLowerCase()));
+    const { permanentFlags: permanent } = mailbox;
     const stores = (flag: string) =>
       isSendableFlag(flag) &&
       (permanent === null || permanent.has(flag.toLowerCase()) || (isKeyword(flag) && permanent.has('\\*')));

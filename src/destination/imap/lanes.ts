@@ -31,6 +31,8 @@ interface Waiter {
 export class Lanes {
   readonly #open: (signal: AbortSignal) => Promise<ImapSession>;
   #limit: number;
+  /** The server let in fewer than were asked for. */
+  #refused = false;
   #lanes: Lane[] = [];
   /** Sessions being opened. */
   readonly #opening = new Set<Promise<void>>();
@@ -48,6 +50,12 @@ export class Lanes {
   /** Sessions that may be open at once; shrinks where the server allows fewer. */
   get limit(): number {
     return this.#limit;
+  }
+
+  /** More sessions may be open from now on; not where the server refused one already. */
+  allow(limit: number): void {
+    if (!this.#refused) this.#limit = Math.max(this.#limit, limit);
+    this.#serve();
   }
 
   /** A session for an append: a free one, a new one, or where no more may be opened the least loaded. */
@@ -159,8 +167,10 @@ export class Lanes {
         end();
         const others = this.#lanes.filter(lane => lane.session.alive).length;
         // The server lets in fewer than we hoped for: make do with what there is.
-        if (others > 0 && !closing.aborted) this.#limit = Math.min(this.#limit, others);
-        else waiter.refuse(error);
+        if (others > 0 && !closing.aborted) {
+          this.#refused = true;
+          this.#limit = Math.min(this.#limit, others);
+        } else waiter.refuse(error);
         this.#serve();
       },
     );

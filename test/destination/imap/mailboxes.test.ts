@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import type { StoredMessage } from '../../../src/destination/destination.js';
 import type { ImapDestination, ImapDestinationOptions } from '../../../src/destination/imap/imap-destination.js';
+import { startDelayProxy } from '../../bench/delay-proxy.js';
 import { type FakeImap, type FakeImapOptions, GOOD, startImap } from '../../servers/imap-fake.js';
 import { destinationAt, mails, signal } from './open.js';
 
@@ -119,6 +120,24 @@ describe('the session', () => {
     await Promise.all(work);
     expect(server.connections.opened).toBe(3);
     expect(server.mailbox('a').messages).toHaveLength(24);
+  });
+
+  it.each([
+    ['more where each message costs a round trip', without('LITERAL+'), 5],
+    ['no more where it does not', GOOD, 2],
+  ])('has over a long line %s', async (_, capabilities, sessions) => {
+    await given({ capabilities });
+    const line = await startDelayProxy(server.port, 15);
+    const afar = destinationAt(line.port, { profile: 'dovecot', connections: 3, connectionsAfar: 6 });
+    await afar.open(signal);
+    const { lanes } = afar.features;
+    expect(lanes).toBe(2 * sessions);
+    const mailbox = await afar.ensure({ parts: ['a'] }, signal);
+    await Promise.all(Array.from({ length: lanes }, () => afar.append(mailbox, mails(2), signal)));
+    expect(server.mailbox('a').messages).toHaveLength(2 * lanes);
+    expect(server.connections.opened).toBeLessThanOrEqual(1 + sessions);
+    await afar.close();
+    await line.close();
   });
 
   it('makes do with fewer where the server refuses more', async () => {
