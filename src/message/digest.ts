@@ -8,7 +8,6 @@ const HEADER_KEPT = 256 * 1024;
 const DIGEST_OCTETS = 32;
 const LF = 10;
 const CR = 13;
-const COLON = 58;
 
 /**
  * Digests one message as its octets arrive, in chunks of any size. The header section ends with the first empty line
@@ -169,21 +168,15 @@ let scratch = Buffer.allocUnsafeSlow(16 * 1024);
  * @returns octets that are good until the next call
  */
 function canonicalHeader(fields: readonly HeaderField[]): Buffer {
-  let length = 0;
-  const put = (text: string): void => {
-    for (let i = 0; i < text.length; i++) {
-      const octet = text.charCodeAt(i);
-      if (REPLACED[octet] === 0) scratch[length++] = octet;
-    }
-  };
-  for (const { name, value } of fields) {
-    if (VOLATILE.test(name)) continue;
-    const most = length + name.length + value.length + 2;
-    if (most > scratch.length) scratch = Buffer.concat([scratch.subarray(0, length)], 2 * most);
-    put(name);
-    scratch[length++] = COLON;
-    put(value);
-    scratch[length++] = LF;
+  let text = '';
+  for (const { name, value } of fields) if (!VOLATILE.test(name)) text += `${name}:${value}\n`;
+  if (text.length > scratch.length) scratch = Buffer.allocUnsafeSlow(2 * text.length);
+  const octets = scratch;
+  const written = octets.write(text, 'latin1');
+  let kept = 0;
+  for (let i = 0; i < written; i++) {
+    const octet = octets[i] as number;
+    if (REPLACED[octet] === 0) octets[kept++] = octet;
   }
-  return scratch.subarray(0, length);
+  return octets.subarray(0, kept);
 }

@@ -31,6 +31,7 @@ export function readFacts(body: Iterable<Buffer>, hints: SourceHints, options: F
     chunk = next;
   }
   const digest = digester.finish();
+  const { nul, bareCr, longestLine } = hazards.finish();
   const fields = new HeaderFields(digester.fields);
   return {
     digest,
@@ -40,7 +41,7 @@ export function readFacts(body: Iterable<Buffer>, hints: SourceHints, options: F
     labels: hints.labels ?? [],
     path: hints.path ?? [],
     name: hints.name ?? null,
-    hazards: { ...hazards.finish(), eightBitHeader: digester.eightBitHeader },
+    hazards: { nul, bareCr, eightBitHeader: digester.eightBitHeader, longestLine },
   };
 }
 
