@@ -45,6 +45,8 @@ export class ReplyParser {
   #state: State = 'status';
   #line: Buffer[] = [];
   #lineLength = 0;
+  /** Where CRLF and a dot are in the chunk that is being fed, the first one last. */
+  #dots: number[] = [];
 
   constructor(sink: ReplySink) {
     this.#sink = sink;
@@ -57,6 +59,7 @@ export class ReplyParser {
 
   /** @returns octets left unparsed because status() said stop, or because of malformed() */
   feed(chunk: Buffer): Buffer {
+    this.#dots = placesOf(LINE_THEN_DOT, chunk);
     let at = 0;
     while (at < chunk.length) {
       if (this.#state === 'status') {
@@ -141,7 +144,7 @@ export class ReplyParser {
         if (this.#state !== 'dotCr') this.#emit(chunk, start, i);
         return chunk.length;
       }
-      const found = chunk.indexOf(LINE_THEN_DOT, i);
+      const found = this.#nextDot(i);
       if (found < 0) {
         this.#emit(chunk, start, chunk.length);
         const last = chunk[chunk.length - 1];
@@ -155,7 +158,26 @@ export class ReplyParser {
     }
   }
 
+  /** The first place at or behind `from`, which never goes back; -1: there is none. */
+  #nextDot(from: number): number {
+    for (;;) {
+      const next = this.#dots.at(-1) ?? -1;
+      if (next < 0 || next >= from) return next;
+      this.#dots.pop();
+    }
+  }
+
   #emit(chunk: Buffer, start: number, end: number): void {
     if (end > start) this.#sink.body(start === 0 && end === chunk.length ? chunk : chunk.subarray(start, end));
   }
+}
+
+/** From the last to the first: backwards the dot is looked for first, which is rare, forwards the CR that ends every line. */
+function placesOf(sought: Buffer, chunk: Buffer): number[] {
+  const places: number[] = [];
+  for (let at = chunk.length; at > 0; ) {
+    at = chunk.lastIndexOf(sought, at - 1);
+    if (at >= 0) places.push(at);
+  }
+  return places;
 }
