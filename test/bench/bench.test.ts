@@ -10,6 +10,21 @@ import { pageOf, type Row } from './performance-page.js';
 import { SCENARIOS } from './scenarios.js';
 import { deflated, seed, seedGiant } from './seed.js';
 
+it('a delaying wire counts how often a client waited for an answer', async () => {
+  const echo = createServer(socket => socket.pipe(socket)).listen(0, '127.0.0.1');
+  await once(echo, 'listening');
+  const proxy = await startDelayProxy((echo.address() as { port: number }).port, 1);
+  const client = connect(proxy.port, '127.0.0.1');
+  for (const word of ['one', 'two', 'three', 'four']) {
+    client.write(word);
+    for (let heard = 0; heard < word.length; ) heard += ((await once(client, 'data')) as [Buffer])[0].length;
+  }
+  expect(await proxy.turns()).toBe(3);
+  client.destroy();
+  await proxy.close();
+  echo.close();
+});
+
 describe('the seeded corpus', () => {
   const digest = (seed: number): string => {
     const hash = createHash('sha256');
@@ -67,6 +82,7 @@ describe('the page', () => {
     seconds: 3,
     fastest: 2.5,
     slowest: 4,
+    roundTrips: 0,
     cpuSeconds: 1,
     serverCpuSeconds: 1,
     peakRssMegabytes: 130,
@@ -107,16 +123,18 @@ describe('the page', () => {
     expect(text).not.toContain('every message arrived once');
   });
 
-  it('gives the round trips a lane spent on a message of a server without extensions', () => {
+  it('gives the round trips spent on a message of a server without extensions', () => {
     const plain = { scenario: SCENARIOS['plain-server'].title, messages: 200 };
     const text = page([
       row({ ...plain, roundTrip: 0, lanes: 2 }),
-      row({ ...plain, roundTrip: 40, lanes: 1, name: 'raw', kind: 'limit', seconds: 16 }),
-      row({ ...plain, roundTrip: 40, lanes: 2, seconds: 6 }),
+      row({ ...plain, roundTrip: 40, roundTrips: 400, lanes: 1, name: 'raw', kind: 'limit', seconds: 16.4 }),
+      row({ ...plain, roundTrip: 40, roundTrips: 210, lanes: 2, seconds: 4.6 }),
+      row({ ...plain, roundTrip: 40, roundTrips: 220, name: 'mailferry, more lanes', seconds: 2 }),
     ]);
-    expect(text.match(/^.*round trips a message a lane.*$/gm)).toEqual([
-      '- raw: 2.00 round trips a message a lane, with 1 lane',
-      '- mailferry: 1.50 round trips a message a lane, with 2 lanes',
+    expect(text.match(/^.*round trips a message.*$/gm)).toEqual([
+      '- raw: 2.00 round trips a message; by the clock 2.05 a lane',
+      '- mailferry: 1.05 round trips a message; by the clock 1.15 a lane',
+      '- mailferry, more lanes: 1.10 round trips a message',
     ]);
   });
 });

@@ -147,7 +147,8 @@ async function main(): Promise<number> {
       };
       const options = { window: 128, batch: 1, select: true, literals: 'synchronising' };
       const waiting = limit(raw, 'raw, one lane, waiting for each "+"', options, 1);
-      for (const roundTrip of roundTrips) await run('plain-server', bed, { roundTrip }, [waiting, ...ours]);
+      const two = isBuilt ? [mailferryFromFile('mailferry, two lanes', { limits: { connectionsPerAccount: 3 } })] : [];
+      for (const roundTrip of roundTrips) await run('plain-server', bed, { roundTrip }, [waiting, ...two, ...ours]);
       await unseed(bed);
     }
     if (wants('slow-link')) {

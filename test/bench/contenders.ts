@@ -3,7 +3,6 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import ts from 'typescript';
-import { oneOffConfig } from '../../src/config/one-off.js';
 import type { Command } from './measure.js';
 import { peersHere, type Work } from './peers.js';
 
@@ -62,7 +61,6 @@ export function mailferry(source?: string): Contender {
   return {
     name: 'mailferry',
     kind: 'mailferry',
-    lanes: defaultLanes(),
     prepare: async works =>
       works.map(({ pop3Port, imapPort, from, to, password, directory }) => {
         const origin = source ?? `pop3://${from}@127.0.0.1:${pop3Port}`;
@@ -76,17 +74,14 @@ export function mailferry(source?: string): Contender {
   };
 }
 
-/** Sessions a migration of one account appends with, where the configuration says nothing: one connection is for control. */
-function defaultLanes(): number {
-  const nobody = { from: 'pop3://nobody@127.0.0.1', to: 'imap://nobody@127.0.0.1', state: 'state.db' };
-  return oneOffConfig(nobody, {}).limits.connectionsPerAccount - 1;
-}
-
 /** One run with a configuration file, an account for each piece of work; `settings` are more keys of the file. */
 export function mailferryFromFile(name: string, settings: Settings = {}): Contender {
+  const { connectionsPerAccount } = settings.limits ?? {};
   return {
     name,
     kind: 'mailferry',
+    // One connection is for control.
+    ...(connectionsPerAccount === undefined ? {} : { lanes: connectionsPerAccount - 1 }),
     async prepare(works) {
       const [{ directory } = { directory: '.' }] = works;
       const plain = { host: '127.0.0.1', security: 'plain' };

@@ -5,6 +5,7 @@ import type { Dovecot } from '../servers/real/dovecot.js';
 import { check, type Verdict } from './check.js';
 import type { Contender } from './contenders.js';
 import { forkDelayProxy } from './delay-process.js';
+import type { DelayProxy } from './delay-proxy.js';
 import { type Measured, measure, median } from './measure.js';
 import type { Work } from './peers.js';
 import type { Row } from './performance-page.js';
@@ -42,9 +43,9 @@ export async function contest(
   contenders: readonly Contender[],
 ): Promise<Row[]> {
   const { roundTrip, bandwidth, runs, patient } = circumstances;
-  const distant = async (port: number, octetsPerSecond?: number): Promise<{ port: number; close(): Promise<void> }> =>
+  const distant = async (port: number, octetsPerSecond?: number): Promise<DelayProxy> =>
     roundTrip === 0 && octetsPerSecond === undefined
-      ? { port, close: async () => {} }
+      ? { port, turns: async () => 0, close: async () => {} }
       : forkDelayProxy(port, roundTrip / 2, octetsPerSecond);
   const pop3 = await distant(bed.source.pop3Port);
   const sourceImap = await distant(bed.source.imapPort);
@@ -55,8 +56,10 @@ export async function contest(
     for (let run = 0; run < runs; run += 1) {
       for (const contender of contenders) {
         if (contender.waitsPerMessage === true && roundTrip > 0 && (run > 0 || !patient)) continue;
+        const before = await imap.turns();
         const one = await runOnce(bed, ports, contender, circumstances.again === true);
-        if (one !== null) taken.set(contender, [...(taken.get(contender) ?? []), one]);
+        const roundTrips = (await imap.turns()) - before;
+        if (one !== null) taken.set(contender, [...(taken.get(contender) ?? []), { ...one, roundTrips }]);
       }
     }
   } finally {
@@ -70,9 +73,14 @@ export async function contest(
   return rows;
 }
 
-interface Taken extends Measured {
+interface Ran extends Measured {
   /** null: nothing was to be stored. */
   readonly verdict: Verdict | null;
+}
+
+interface Taken extends Ran {
+  /** To the target and back, over all connections, those of reading back not among them. */
+  readonly roundTrips: number;
 }
 
 /** One run of one contender into accounts of its own; null: it failed. */
@@ -81,7 +89,7 @@ async function runOnce(
   ports: Pick<Work, 'pop3Port' | 'sourceImapPort' | 'imapPort'>,
   contender: Contender,
   again: boolean,
-): Promise<Taken | null> {
+): Promise<Ran | null> {
   const servers = [...new Set([bed.source.masterPid, bed.target.masterPid])];
   const directory = await mkdtemp(join(tmpdir(), 'mailferry-bench-'));
   const works = bed.mailboxes.map(({ user }) => ({
@@ -141,6 +149,7 @@ function rowOf(scenario: string, bed: Bed, roundTrip: number, contender: Contend
     messages: sum(({ expected }) => expected.messages),
     octets: sum(({ expected }) => expected.octets),
     runs: mine.length,
+    roundTrips: middle(one => one.roundTrips),
     seconds: middle(one => one.wallSeconds),
     fastest: Math.min(...mine.map(one => one.wallSeconds)),
     slowest: Math.max(...mine.map(one => one.wallSeconds)),

@@ -9,6 +9,11 @@ export async function forkDelayProxy(target: number, oneWay: number, octetsPerSe
   const [port] = (await once(child, 'message')) as [number];
   return {
     port,
+    turns: async () => {
+      child.send('turns');
+      const [turns] = (await once(child, 'message')) as [number];
+      return turns;
+    },
     close: async () => {
       const exited = once(child, 'exit');
       child.kill();
@@ -20,6 +25,7 @@ export async function forkDelayProxy(target: number, oneWay: number, octetsPerSe
 if (process.send !== undefined && process.argv[1] === fileURLToPath(import.meta.url)) {
   const [target, oneWay, octetsPerSecond] = process.argv.slice(2).map(Number);
   process.once('disconnect', () => process.exit(0));
-  const { port } = await startDelayProxy(target ?? 0, oneWay ?? 0, octetsPerSecond);
-  process.send(port);
+  const proxy = await startDelayProxy(target ?? 0, oneWay ?? 0, octetsPerSecond);
+  process.on('message', () => void proxy.turns().then(turns => process.send?.(turns)));
+  process.send(proxy.port);
 }

@@ -3,6 +3,8 @@ import { connect, createServer, type Socket } from 'node:net';
 
 export interface DelayProxy {
   readonly port: number;
+  /** How often, by now, clients sent on what they had heard from the server: round trips, over all connections. */
+  turns(): Promise<number>;
   close(): Promise<void>;
 }
 
@@ -34,6 +36,7 @@ export async function startDelayProxy(
   const open = new Set<Socket>();
   const way = (): Way => ({ delay: oneWay, rate: octetsPerSecond / 1000, free: 0 });
   const [there, back] = [way(), way()];
+  let turns = 0;
   const server = createServer({ allowHalfOpen: true, pauseOnConnect: true, noDelay: true }, near => {
     open.add(near);
     near.on('error', () => near.destroy());
@@ -44,8 +47,15 @@ export async function startDelayProxy(
       far.once('close', () => open.delete(far));
       far.on('error', () => near.destroy());
       far.once('connect', () => {
+        let heard = false;
+        near.on('data', () => {
+          if (heard) turns += 1;
+          heard = false;
+        });
         carry(near, far, there);
-        carry(far, near, back);
+        carry(far, near, back, () => {
+          heard = true;
+        });
         near.resume();
       });
     }, 3 * oneWay);
@@ -54,6 +64,7 @@ export async function startDelayProxy(
   await once(server, 'listening');
   return {
     port: (server.address() as { port: number }).port,
+    turns: async () => turns,
     close: async () => {
       for (const socket of open) socket.destroy();
       await new Promise<void>(resolve => server.close(() => resolve()));
@@ -62,7 +73,7 @@ export async function startDelayProxy(
 }
 
 /** Carries what `from` receives to `to`; null in the queue is the end of the stream. */
-function carry(from: Socket, to: Socket, way: Way): void {
+function carry(from: Socket, to: Socket, way: Way, onDelivery: () => void = () => undefined): void {
   const most = Number.isFinite(way.rate) ? QUEUE : IN_FLIGHT;
   const queue: { due: number; chunk: Buffer | null }[] = [];
   let held = 0;
@@ -83,6 +94,7 @@ function carry(from: Socket, to: Socket, way: Way): void {
       else {
         held -= next.chunk.length;
         to.write(next.chunk);
+        onDelivery();
       }
     }
     to.uncork();

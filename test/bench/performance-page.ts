@@ -19,6 +19,8 @@ export interface Row {
   readonly kind: 'limit' | 'mailferry' | 'peer';
   /** Sessions mail was stored with at once, where that is known. */
   readonly lanes?: number;
+  /** To the target and back, over all connections; 0 where there was no line. */
+  readonly roundTrips: number;
   readonly messages: number;
   readonly octets: number;
   readonly runs: number;
@@ -125,14 +127,15 @@ function whatOf(title: string): string {
   return Object.values(SCENARIOS).find(scenario => scenario.title === title)?.what ?? '';
 }
 
-/** Round trips each lane spent on a message: 2 are one for the invitation and one for the answer. */
+/** Round trips spent on a message, start and end included: 2 would be one for the invitation and one for the answer. */
 function roundTripsOf(rows: readonly Row[]): string[] {
-  return rows.flatMap(({ name, lanes, roundTrip, seconds, messages }) => {
-    if (lanes === undefined || roundTrip === 0) return [];
-    const spent = seconds / (roundTrip / 1000) / (messages / lanes);
-    return [
-      `- ${name}: ${spent.toFixed(2)} round trips a message a lane, with ${lanes === 1 ? '1 lane' : `${lanes} lanes`}`,
-    ];
+  return rows.flatMap(({ name, lanes, roundTrip, roundTrips, seconds, messages }) => {
+    if (roundTrip === 0) return [];
+    const clock =
+      lanes === undefined
+        ? ''
+        : `; by the clock ${((seconds * lanes) / messages / (roundTrip / 1000)).toFixed(2)} a lane`;
+    return [`- ${name}: ${(roundTrips / messages).toFixed(2)} round trips a message${clock}`];
   });
 }
 
