@@ -228,25 +228,12 @@ export class SqliteAccountLedger implements AccountLedger {
   deliveredDigest(digest: MessageDigest, mailbox: string): number {
     return this.#db.read(() => {
       const id = this.#mailbox(mailbox);
-      if (id === null) return 0;
-      return Number(
-        this.#db
-          .statement(SQL.digest)
-          .pluck()
-          .get(...octetsOf(digest), this.#id, id),
-      );
+      return id === null ? 0 : (this.#db.number(SQL.digest, ...octetsOf(digest), this.#id, id) ?? 0);
     });
   }
 
   deliveredAnywhere(digest: MessageDigest): number {
-    return this.#db.read(() =>
-      Number(
-        this.#db
-          .statement(SQL.digestAnywhere)
-          .pluck()
-          .get(...octetsOf(digest), this.#id),
-      ),
-    );
+    return this.#db.read(() => this.#db.number(SQL.digestAnywhere, ...octetsOf(digest), this.#id) ?? 0);
   }
 
   holds(key: MessageKey, { header, body }: MessageDigest): boolean {
@@ -256,26 +243,20 @@ export class SqliteAccountLedger implements AccountLedger {
   withoutUid(digest: MessageDigest, mailbox: string, uidValidity: number): number {
     return this.#db.read(() => {
       const id = this.#mailbox(mailbox);
-      if (id === null) return 0;
-      return Number(
-        this.#db
-          .statement(SQL.withoutUid)
-          .pluck()
-          .get(...octetsOf(digest), id, uidValidity),
-      );
+      return id === null ? 0 : (this.#db.number(SQL.withoutUid, ...octetsOf(digest), id, uidValidity) ?? 0);
     });
   }
 
   refused(): number {
-    return Number(this.#db.read(() => this.#db.statement(SQL.refusedMessages).pluck().get(this.#id)));
+    return this.#db.read(() => this.#db.number(SQL.refusedMessages, this.#id) ?? 0);
   }
 
   unverified(): number {
-    return Number(this.#db.look(() => this.#db.statement(SQL.unverified).pluck().get(this.#id)));
+    return this.#db.look(() => this.#db.number(SQL.unverified, this.#id) ?? 0);
   }
 
   messages(): number {
-    return Number(this.#db.look(() => this.#db.statement(SQL.messages).pluck().get(this.#id)));
+    return this.#db.look(() => this.#db.number(SQL.messages, this.#id) ?? 0);
   }
 
   doneWith(digest: MessageDigest): MessageKey[] {
@@ -436,19 +417,18 @@ export class SqliteAccountLedger implements AccountLedger {
 
   #putIntent(run: number, intent: Intent): void {
     const { digest, internalDate } = intent;
-    const message = this.#db
-      .statement(SQL.putMessage)
-      .pluck()
-      .get(
-        ...this.#key(intent.message),
-        intent.label,
-        intent.size,
-        digest.header,
-        digest.canonicalHeader,
-        digest.body,
-        digest.size,
-        intent.deliveries,
-      );
+    const message = this.#db.number(
+      SQL.putMessage,
+      ...this.#key(intent.message),
+      intent.label,
+      intent.size,
+      digest.header,
+      digest.canonicalHeader,
+      digest.body,
+      digest.size,
+      intent.deliveries,
+    );
+    if (message === null) throw bug('a message was not recorded');
     const mailbox = this.#mailbox(intent.mailbox) ?? this.#addMailbox(intent.mailbox);
     const put = () =>
       this.#db.run(
@@ -470,7 +450,7 @@ export class SqliteAccountLedger implements AccountLedger {
     // Only what ended may be in the way.
     if (added === 0 && this.#db.run(SQL.dropEnded, message, mailbox) > 0) added = put();
     if (this.#messages.size >= IDS_KEPT) this.#messages.clear();
-    this.#messages.set(nameOf(intent.message), Number(message));
+    this.#messages.set(nameOf(intent.message), message);
     // The last guard against sending a message twice: what is done or in doubt cannot be announced again.
     if (added === 0) throw bug(`intent for a delivery that is done or unsettled (${intent.label})`);
   }
@@ -506,7 +486,7 @@ export class SqliteAccountLedger implements AccountLedger {
 
   /** The next run that has deliveries of this account. */
   #runAfter(run: number): number | null {
-    return this.#db.read(() => this.#db.first<{ run: number | null }>(SQL.runAfter, this.#id, run)?.run ?? null);
+    return this.#db.read(() => this.#db.number(SQL.runAfter, this.#id, run));
   }
 
   #key(message: MessageKey): [number, string | Buffer, number] {
@@ -516,20 +496,15 @@ export class SqliteAccountLedger implements AccountLedger {
   #message(message: MessageKey): number | null {
     const kept = this.#messages.get(nameOf(message));
     if (kept !== undefined) return kept;
-    const id = this.#db
-      .statement(SQL.message)
-      .pluck()
-      .get(...this.#key(message));
-    return id === undefined ? null : Number(id);
+    return this.#db.number(SQL.message, ...this.#key(message));
   }
 
   #mailbox(path: string): number | null {
     const cached = this.#mailboxes.get(path);
     if (cached !== undefined) return cached;
-    const row = this.#db.first<{ id: number }>(SQL.mailbox, this.#destination, path);
-    if (row === undefined) return null;
-    this.#mailboxes.set(path, row.id);
-    return row.id;
+    const id = this.#db.number(SQL.mailbox, this.#destination, path);
+    if (id !== null) this.#mailboxes.set(path, id);
+    return id;
   }
 
   #addMailbox(path: string): number {
@@ -548,10 +523,9 @@ export class SqliteAccountLedger implements AccountLedger {
   #runOrNull(name: string): number | null {
     const cached = this.#runs.get(name);
     if (cached !== undefined) return cached;
-    const row = this.#db.first<{ id: number }>(SQL.run, name);
-    if (row === undefined) return null;
-    this.#runs.set(name, row.id);
-    return row.id;
+    const id = this.#db.number(SQL.run, name);
+    if (id !== null) this.#runs.set(name, id);
+    return id;
   }
 }
 

@@ -42,6 +42,14 @@ export class Database {
     return this.statement(sql).get(...parameters) as Row | undefined;
   }
 
+  /** The first column of the first row; null: there is none, or nothing in it. */
+  number(sql: string, ...parameters: unknown[]): number | null {
+    const value = this.statement(sql)
+      .pluck()
+      .get(...parameters);
+    return value == null ? null : Number(value);
+  }
+
   /** Rows changed. */
   run(sql: string, ...parameters: unknown[]): number {
     return this.statement(sql).run(...parameters).changes;

@@ -13,7 +13,7 @@ const BATCH_OCTETS = 8 * 1024 * 1024;
 /** The first batch is this small and each later one may be twice the one before: the server begins while more is read. */
 const FIRST_BATCH_OCTETS = 1024 * 1024;
 /** The last messages are shared among the lanes, so that none waits for the others; no MULTIAPPEND is smaller for that. */
-const LAST_BATCH_MESSAGES = 25;
+const LAST_BATCH_MESSAGES = 50;
 /** A batch is sent this long after its first message at the latest, so that a slow source does not hold mail back. */
 const BATCH_AGE_MS = 200;
 /** With a staging mailbox one batch serves all folders. */

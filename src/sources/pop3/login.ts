@@ -7,6 +7,9 @@ import { bareHost, type Endpoint, errorSide, SILENT_PORT, where } from '../../ne
 import { Pop3Session } from './pop3-session.js';
 import { greetingRefusal, loginRefusal, type StatusLine } from './status-line.js';
 
+/** Octets. */
+const READ_AT_ONCE = 256 * 1024;
+
 /**
  * Connects and logs in; capabilities are asked before, after STLS and after the login, which may each change them. A
  * password is tried once. A token that was refused is replaced once, in a new connection.
@@ -43,7 +46,11 @@ async function connectAndLogIn(
   signal: AbortSignal,
   logIn: (session: Pop3Session) => Promise<void>,
 ): Promise<Pop3Session> {
-  const session = new Pop3Session(await dial(endpoint, signal), endpoint, pipelining);
+  const session = new Pop3Session(
+    await dial(endpoint, signal, Buffer.allocUnsafeSlow(READ_AT_ONCE)),
+    endpoint,
+    pipelining,
+  );
   try {
     await session.under(signal, async () => {
       await awaitGreeting(session, endpoint, signal);
