@@ -46,7 +46,11 @@ export type AppendOutcome =
   /** Its last octet may have been sent and no answer came (RFC 4549): may be stored or not. */
   | { readonly kind: 'inDoubt'; readonly text: string }
   /** Certainly not stored: nothing or not all of it was sent, or the server rejected it for a reason that is not its own. */
-  | { readonly kind: 'notSent' };
+  | {
+      readonly kind: 'notSent';
+      /** There was no connection to send it over, so it had no part in the failure. */
+      readonly begun?: false;
+    };
 
 export interface AppendResult {
   /** One per item, same order. */

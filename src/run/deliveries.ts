@@ -344,7 +344,7 @@ export class Deliveries {
         return;
       case 'notSent':
         this.#outcomes.push(outcomeOf(open, item, { state: 'notSent' }));
-        item.message.end({ kind: 'brokenOff' });
+        item.message.end({ kind: outcome.begun === false ? 'again' : 'brokenOff' });
     }
   }
 

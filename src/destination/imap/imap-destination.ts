@@ -222,7 +222,7 @@ export class ImapDestination implements Destination {
         release();
       }
     } catch (error) {
-      return { outcomes: items.map(() => ({ kind: 'notSent' })), trouble: asFerryError(error, 'to') };
+      return { outcomes: items.map(() => ({ kind: 'notSent', begun: false })), trouble: asFerryError(error, 'to') };
     }
   }
 

@@ -152,6 +152,17 @@ describe('the session', () => {
     expect(server.mailbox('a').messages).toHaveLength(11);
   });
 
+  it('that cannot be had leaves every message as one that was never begun', async () => {
+    await given({});
+    server.faults.command = line =>
+      /^(AUTHENTICATE|LOGIN)/.test(line) && server.connections.open > 1 ? 'drop' : undefined;
+    await destination.open(signal);
+    const mailbox = await destination.ensure({ parts: ['a'] }, signal);
+    const { outcomes, trouble } = await destination.append(mailbox, mails(2), signal);
+    expect(outcomes).toEqual([1, 2].map(() => ({ kind: 'notSent', begun: false })));
+    expect(trouble).toMatchObject({ code: 'CONNECTION_LOST', side: 'to' });
+  });
+
   it('over COMPRESS=DEFLATE is not offered what the server lacks', async () => {
     await given({}, { compress: true });
     await destination.open(signal);
