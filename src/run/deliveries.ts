@@ -14,8 +14,6 @@ const BATCH_OCTETS = 8 * 1024 * 1024;
 const FIRST_BATCH_OCTETS = 1024 * 1024;
 /** The last messages are shared among the lanes, so that none waits for the others; no batch is smaller for that. */
 const LAST_BATCH_MESSAGES = 50;
-/** The same where each message costs a round trip: less would not be worth the login of another session. */
-const LAST_WAITING_MESSAGES = 4;
 /** A batch is sent this long after its first message at the latest, so that a slow source does not hold mail back. */
 const BATCH_AGE_MS = 200;
 /** With a staging mailbox one batch serves all folders. */
@@ -116,9 +114,8 @@ export class Deliveries {
 
   #batchMessages(): number {
     if (this.#oneByOne) return 1;
-    const { batchMessages, nonSyncLiterals } = this.#run.job.destination.features;
-    const least = nonSyncLiterals ? LAST_BATCH_MESSAGES : LAST_WAITING_MESSAGES;
-    return Math.min(batchMessages, Math.max(least, Math.ceil(this.#left() / this.#deep)));
+    const share = Math.max(LAST_BATCH_MESSAGES, Math.ceil(this.#left() / this.#deep));
+    return Math.min(this.#run.job.destination.features.batchMessages, share);
   }
 
   #send(key: string): void {
