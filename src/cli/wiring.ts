@@ -37,6 +37,7 @@ const MAX_MESSAGE_OCTETS = 4 * 1024 ** 3 - 1;
 /** Connections to one server for one account unless configured; the second where each message costs a long round trip. */
 const CONNECTIONS = 3;
 const CONNECTIONS_AFAR = 8;
+
 const NOTHING_KNOWN = { nul: 'kept', bareCr: 'kept', eightBitHeader: 'kept', longestLine: null } as const;
 
 type JobFlags = Partial<Pick<MigrateFlags, 'adopt' | 'retryFailed' | 'limit' | 'since' | 'before'>> & {

@@ -18,8 +18,7 @@ export interface Config {
 export interface Limits {
   /** Accounts worked on at once. */
   readonly accounts: number;
-  /** Connections to one server for one account, the control connection included. */
-  /** auto: 3, and more where each message costs a long round trip. */
+  /** Connections to one server for one account, the control connection included. auto: 3, more where each message costs a long round trip. */
   readonly connectionsPerAccount: number | 'auto';
   readonly connectionsPerHost: number;
   /** Octets of message bodies in memory, for the whole process. */
