@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { writtenFile } from './schema.js';
 
 /** JSON Schema (draft 7, which editors read) of a configuration file as people write it. */

@@ -1,4 +1,4 @@
-import type { z } from 'zod';
+import type * as z from 'zod';
 import { type ErrorCode, FerryError, printable } from '../errors.js';
 import { type ConfigDocument, isSecretPath, type Node, nodeAt } from './document.js';
 import { nearest } from './nearest.js';

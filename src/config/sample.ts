@@ -1,4 +1,4 @@
-import type { z } from 'zod';
+import type * as z from 'zod';
 import { type KeyMeta, writtenFile } from './schema.js';
 
 const HEAD = `# mailferry.yaml: what is carried from where to where.

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { issuerUrl } from '../auth/oauth-provider.js';
 import { parsePin } from '../net/pins.js';
 import { parseDate, parseDuration, parsePercent, parseRate, parseSize } from './units.js';

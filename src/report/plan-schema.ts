@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import type { Plan } from '../run/plan.js';
 import { runResultSchema } from './run-result-schema.js';
 
