@@ -3,14 +3,11 @@ import { describe, expect, test } from 'vitest';
 import { CrlfConverter } from '../../src/message/crlf.js';
 import { octets, pieces } from './octets.js';
 
-/** Both ways of converting, which must agree. */
 function converted(input: Buffer, size: number): Buffer {
-  const [keeping, passing] = [new CrlfConverter(), new CrlfConverter()];
-  const kept = Buffer.concat(pieces(input, size).flatMap(piece => keeping.convert(piece)));
-  const passed: Buffer[] = [];
-  for (const piece of pieces(input, size)) passing.pass(piece, part => void passed.push(Buffer.from(part)));
-  expect(Buffer.concat(passed).equals(kept)).toBe(true);
-  return kept;
+  const converter = new CrlfConverter();
+  const parts: Buffer[] = [];
+  for (const piece of pieces(input, size)) converter.convert(piece, part => void parts.push(Buffer.from(part)));
+  return Buffer.concat(parts);
 }
 
 const reference = (text: string) => text.replace(/(?<!\r)\n/g, '\r\n');
@@ -45,7 +42,8 @@ describe('CRLF conversion', () => {
 
   test('a chunk in CRLF form is passed on itself', () => {
     const chunk = octets('a\r\nb\r\n'.repeat(20_000));
-    const passed = new CrlfConverter().convert(chunk);
+    const passed: Buffer[] = [];
+    new CrlfConverter().convert(chunk, part => void passed.push(part));
     expect(passed).toHaveLength(1);
     expect(passed[0]).toBe(chunk);
   });

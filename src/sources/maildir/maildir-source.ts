@@ -241,7 +241,7 @@ export class MaildirSource implements Source {
         try {
           for await (const chunk of file.chunks(0)) {
             stopIfAsked(signal);
-            for (const part of crlf.convert(chunk)) builder.write(part);
+            crlf.convert(chunk, part => builder.write(part));
           }
         } catch (thrown) {
           builder.discard();
@@ -353,7 +353,7 @@ async function headerOf(file: MailFile): Promise<Buffer> {
   const crlf = new CrlfConverter();
   let octets = 0;
   for await (const chunk of file.chunks(0)) {
-    for (const part of crlf.convert(chunk)) parts.push(part);
+    crlf.convert(chunk, part => void parts.push(Buffer.from(part)));
     octets += chunk.length;
     if (octets >= HEADER_CAP || chunk.includes('\n\n') || chunk.includes('\n\r\n')) break;
   }

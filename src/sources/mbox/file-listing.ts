@@ -175,16 +175,16 @@ export class WireDigester {
   }
 
   header(chunk: Buffer): void {
-    this.#wire.passHeader(chunk, this.#take);
+    this.#wire.header(chunk, this.#take);
   }
 
   body(chunk: Buffer): void {
-    this.#wire.passBody(chunk, this.#take);
+    this.#wire.body(chunk, this.#take);
   }
 
   /** @param first whether it is the first message of the file, where mail programs keep data of their own */
   finish(first: boolean): Pick<ListedMessage, 'id' | 'size' | 'deleted' | 'pseudo'> {
-    this.#wire.passEnd(this.#take);
+    this.#wire.end(this.#take);
     // The last message of a file may lack its line end, and get one when mail is added behind it.
     if (this.#lastOctet !== LF) this.#digester.update(CRLF);
     const digest = this.#digester.finish();

@@ -169,9 +169,10 @@ export class MboxSource implements Source {
       try {
         const file = await this.#fileFor(at.path);
         const fromLine = await collect(file.range(at.from, at.start));
-        const wire = new WireForm(null);
+        const parts: Buffer[] = [];
         const raw = await collect(file.range(at.start, Math.min(at.body, at.start + HEADER_CAP)));
-        const header = Buffer.concat(wire.header(raw));
+        new WireForm(null).header(raw, part => void parts.push(Buffer.from(part)));
+        const header = Buffer.concat(parts);
         yield { ok: true, ref, header, hints: this.#hints(at, fromLine, header) };
       } catch (thrown) {
         yield { ok: false, ref, failure: this.#asFailure(thrown) };
@@ -310,23 +311,25 @@ export class MboxSource implements Source {
       const builder = await this.#options.bodies.admit(ref.size ?? at.end - at.start, signal);
       const header: Buffer[] = [];
       let headerOctets = 0;
+      const takeHeader = (part: Buffer) => {
+        builder.write(part);
+        if (headerOctets < HEADER_CAP) header.push(Buffer.from(part));
+        headerOctets += part.length;
+      };
+      const takeBody = (part: Buffer) => builder.write(part);
       let read = fromLine.length;
       let body: Body;
       try {
         for await (const chunk of file.range(at.start, at.body)) {
           read += chunk.length;
-          for (const part of wire.header(chunk)) {
-            builder.write(part);
-            if (headerOctets < HEADER_CAP) header.push(part);
-            headerOctets += part.length;
-          }
+          wire.header(chunk, takeHeader);
         }
         for await (const chunk of file.range(at.body, at.end)) {
           stopIfAsked(signal);
           read += chunk.length;
-          for (const part of wire.body(chunk)) builder.write(part);
+          wire.body(chunk, takeBody);
         }
-        for (const part of wire.end()) builder.write(part);
+        wire.end(takeBody);
         body = builder.finish();
       } catch (thrown) {
         builder.discard();

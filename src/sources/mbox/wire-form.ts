@@ -1,4 +1,4 @@
-import { CrlfConverter } from '../../message/crlf.js';
+import { CrlfConverter, type Take } from '../../message/crlf.js';
 import { Unquoter } from './unquoter.js';
 
 /** How a mailbox file tells a line of text from a From_ line. `auto`: message by message, by what is found. */
@@ -41,30 +41,16 @@ export class WireForm {
   }
 
   /** A part of the header section; nothing in it is quoted. */
-  header(chunk: Buffer): Buffer[] {
-    return this.#crlf.convert(chunk);
+  header(chunk: Buffer, take: Take): void {
+    this.#crlf.convert(chunk, take);
   }
 
-  body(chunk: Buffer): Buffer[] {
-    if (this.#unquoter === null) return this.#crlf.convert(chunk);
-    return this.#unquoter.push(chunk).flatMap(part => this.#crlf.convert(part));
+  body(chunk: Buffer, take: Take): void {
+    if (this.#unquoter === null) this.#crlf.convert(chunk, take);
+    else for (const part of this.#unquoter.push(chunk)) this.#crlf.convert(part, take);
   }
 
-  end(): Buffer[] {
-    return this.#unquoter?.end().flatMap(part => this.#crlf.convert(part)) ?? [];
-  }
-
-  /** As header(), body() and end(), for octets that are looked at and not kept: a part is gone once `take` returns. */
-  passHeader(chunk: Buffer, take: (part: Buffer) => void): void {
-    this.#crlf.pass(chunk, take);
-  }
-
-  passBody(chunk: Buffer, take: (part: Buffer) => void): void {
-    if (this.#unquoter === null) this.#crlf.pass(chunk, take);
-    else for (const part of this.#unquoter.push(chunk)) this.#crlf.pass(part, take);
-  }
-
-  passEnd(take: (part: Buffer) => void): void {
-    for (const part of this.#unquoter?.end() ?? []) this.#crlf.pass(part, take);
+  end(take: Take): void {
+    for (const part of this.#unquoter?.end() ?? []) this.#crlf.convert(part, take);
   }
 }
