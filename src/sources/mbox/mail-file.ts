@@ -82,7 +82,8 @@ export class MailFile {
   }
 
   /**
-   * Octets of one range. Ranges asked for in file order are read in one go, also from a compressed file.
+   * Octets of one range, each part good until the next is asked for. Ranges asked for in file order are read in one go,
+   * also from a compressed file.
    * Fewer octets come only if the file is shorter than it was.
    */
   async *range(from: number, end: number): AsyncGenerator<Buffer> {
@@ -108,6 +109,8 @@ export class MailFile {
   }
 
   async #readBlock(at: number): Promise<Located> {
+    if (this.#block !== null) this.giveBack(this.#block.octets);
+    this.#block = null;
     this.#block = { at, octets: await this.#readAt(at, BLOCK) };
     return this.#block;
   }

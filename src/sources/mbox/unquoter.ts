@@ -6,7 +6,7 @@ const RUN_CAP = 1024;
 
 /**
  * Takes one ">" off the lines of a body that were quoted so that they do not look like a From_ line. Chunks of any size;
- * octets that need no change are passed on as views.
+ * octets that need no change are passed on as views, and no chunk is kept.
  * mboxrd quotes every line of the form ">*From ", so one ">" goes from any of them; mboxo quotes "From " alone, so only
  * ">From " loses it.
  */
@@ -34,7 +34,7 @@ export class Unquoter {
       done = mark - run + 1;
     }
     const end = this.#heldFrom(octets, done);
-    if (end < octets.length) this.#held = octets.subarray(end);
+    if (end < octets.length) this.#held = Buffer.from(octets.subarray(end));
     else this.#lineStart = octets[octets.length - 1] === LF;
     if (done < end) parts.push(octets.subarray(done, end));
     if (end > 0 && end < octets.length) this.#lineStart = true;

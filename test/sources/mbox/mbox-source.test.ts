@@ -17,6 +17,7 @@ import type { Ref } from '../../../src/sources/source.js';
 import { FROM, keys, listAll, mail, mboxSource, never, readAll, scratch } from './setup.js';
 
 const directory = scratch();
+const MIB = 1024 * 1024;
 let made = 0;
 
 /** A file (or files below a new directory) with this content; gives the path. */
@@ -75,6 +76,26 @@ describe('octets', () => {
     expect(refs.map(ref => ref.size)).toEqual(texts.map(text => text.length));
     expect(texts[1]?.endsWith(large.replaceAll('\n', '\r\n'))).toBe(true);
   });
+
+  // Files are read a MiB at a time, and what was read makes room for what follows.
+  it.each([1, 2, 3, 4, 5, 6, 7, 20, 47])(
+    'are right where a read ends %i octets into a From_ line or quoted line',
+    async into => {
+      const upTo = (octets: number, text: string) => `${'x'.repeat(octets - text.length - 1)}\n`;
+      const first = `${FROM}Subject: 1\n\n`;
+      const one = `${first}${upTo(MIB - into - 1, first)}\n`;
+      const second = `${one}From eve@example.org Wed Apr  8 12:34:56 2020\nSubject: 2\n\n`;
+      const filler = upTo(2 * MIB - into, second);
+      const source = mboxSource(file(`${second}${filler}>From quoted\nend\n\n${mail('3', upTo(MIB, ''))}`));
+      const { refs } = await listAll(source);
+      const { texts, hints, failed } = await readAll(source, refs);
+      expect(failed).toEqual([]);
+      expect(hints.map(({ fromLineDate }) => fromLineDate?.epoch)).toEqual([1586262896, 1586349296, 1586262896]);
+      expect(texts[0]?.length).toBe(one.length - FROM.length + 2);
+      expect(texts[1]).toBe(`Subject: 2\r\n\r\n${filler.replace('\n', '\r\n')}From quoted\r\nend\r\n`);
+      expect(texts[2]).toBe(`Subject: 3\r\nMessage-ID: <3@example.org>\r\n\r\n${upTo(MIB, '').replace('\n', '\r\n')}`);
+    },
+  );
 
   it('headers alone are what the messages begin with', async () => {
     const source = mboxSource(file(mail('1') + mail('2')));
