@@ -156,7 +156,7 @@ function figures(result: Result): string {
       row => row.scenario === SCENARIOS[scenario].title && (roundTrip === undefined || row.roundTrip === roundTrip),
     );
   const lines: string[] = [];
-  for (const scenario of ['pop3', 'accounts', 'plain-server', 'mbox', 'again', 'giant'] as const)
+  for (const scenario of ['pop3', 'sdbox', 'accounts', 'plain-server', 'mbox', 'again', 'giant'] as const)
     for (const roundTrip of new Set(of(scenario).map(row => row.roundTrip)))
       lines.push(...againstLimit(of(scenario, roundTrip)));
   for (const roundTrip of new Set(of('pop3').map(row => row.roundTrip))) {
