@@ -46,11 +46,7 @@ async function connectAndLogIn(
   signal: AbortSignal,
   logIn: (session: Pop3Session) => Promise<void>,
 ): Promise<Pop3Session> {
-  const session = new Pop3Session(
-    await dial(endpoint, signal, Buffer.allocUnsafeSlow(READ_AT_ONCE)),
-    endpoint,
-    pipelining,
-  );
+  const session = new Pop3Session(await dial(endpoint, signal, READ_AT_ONCE), endpoint, pipelining);
   try {
     await session.under(signal, async () => {
       await awaitGreeting(session, endpoint, signal);
