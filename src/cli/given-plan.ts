@@ -9,6 +9,10 @@ import type { RunResult } from '../run/result.js';
 /** Accounts of the plan, or those of them that are named. @throws PLAN_STALE, USAGE */
 export function accountsOfPlan(plan: Plan, config: Config, names: readonly string[]): readonly AccountConfig[] {
   const planned = plan.accounts.map(({ name }) => name);
+  if (planned.length === 0)
+    throw new FerryError('PLAN_STALE', 'the plan has no account: the dry run that made it came to the end of none', {
+      hint: 'Make a new plan once mailferry check finds both servers.',
+    });
   const unplanned = names.filter(name => !planned.includes(name));
   if (unplanned.length > 0)
     throw new FerryError('USAGE', `no account ${unplanned.map(name => printable(name)).join(', ')} in the plan`, {
@@ -58,4 +62,10 @@ export function plannedAccounts(
   return jobs
     .filter(({ name }) => whole.has(name))
     .map(({ name, identity }) => ({ name, ...identity, fingerprint: fingerprints.get(name) ?? '' }));
+}
+
+/** Names, sanitised, of the accounts a dry run had and its plan has not. */
+export function unplannedAccounts({ accounts }: Pick<Plan, 'accounts'>, result: RunResult): string[] {
+  const planned = new Set(accounts.map(({ name }) => name));
+  return result.accounts.flatMap(({ name }) => (planned.has(name) ? [] : [printable(name)]));
 }

@@ -16,16 +16,18 @@ export function errorText(error: FerryError): string {
   return `mailferry: ${error.message}${words}\n  ${error.hint}\n`;
 }
 
-/** Asks for a password without showing it. @throws FerryError SECRET_UNAVAILABLE without a terminal */
-export function askPassword(prompt: string, signal?: AbortSignal): Promise<string> {
+/**
+ * Asks for a password without showing it.
+ * @param hint what to do without a terminal
+ * @throws FerryError SECRET_UNAVAILABLE without a terminal
+ */
+export function askPassword(prompt: string, signal?: AbortSignal, hint?: string): Promise<string> {
   const { stdin, stderr } = process;
   if (!stdin.isTTY) {
     throw new FerryError(
       'SECRET_UNAVAILABLE',
       `no terminal to ask for the ${prompt.replace(/: $/, '').toLowerCase()}`,
-      {
-        hint: 'Set MAILFERRY_FROM_PASSWORD and MAILFERRY_TO_PASSWORD.',
-      },
+      hint === undefined ? {} : { hint },
     );
   }
   return new Promise((resolve, reject) => {

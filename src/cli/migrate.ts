@@ -15,7 +15,7 @@ import type { RunResult } from '../run/result.js';
 import { rateLimit, unlimited } from '../run/throttle.js';
 import { chosenAccounts, stateFile } from './accounts.js';
 import { FailedMail } from './failed-mail.js';
-import { accountsOfPlan, boundTo, checkPlan, plannedAccounts } from './given-plan.js';
+import { accountsOfPlan, boundTo, checkPlan, plannedAccounts, unplannedAccounts } from './given-plan.js';
 import { err } from './io.js';
 import { ping, tellAfter } from './notify.js';
 import { openOutput } from './output-file.js';
@@ -38,6 +38,9 @@ export async function migrateCommand(
   const config = await configOf(names, flags);
   const given = flags.plan === undefined ? null : readPlan(flags.plan);
   const accounts = given === null ? chosenAccounts(config, names) : accountsOfPlan(given, config, names);
+  const unplanned = given === null ? [] : unplannedAccounts(given, given.result);
+  if (unplanned.length > 0 && flags.quiet !== true)
+    err(`The plan is without ${unplanned.join(', ')}: the dry run did not get to the end of that. It is left alone.`);
   const state = stateFile(config, flags.state);
   const stop = listenForSignals(text => {
     if (flags.quiet !== true) err(text);
@@ -49,6 +52,7 @@ export async function migrateCommand(
   // The report goes to any ending; a plan is JSON.
   const planFile = what === 'plan' && isPlanName(flags.output) ? new PlanWriter(flags.output, new Date()) : null;
   let result: RunResult;
+  let planSaid: string | null = null;
   const troubles: FerryError[] = [];
   try {
     const { jobs, unprepared } = await buildJobs(
@@ -75,8 +79,11 @@ export async function migrateCommand(
     };
     if (what === 'migrate') await ping(config, 'start');
     result = await carryOut(what, state, given, jobs, context, options);
-    const noPlan = planFile?.finish(plannedAccounts(result, jobs, fingerprints), result) ?? null;
-    if (noPlan !== null) troubles.push(noPlan);
+    if (planFile !== null) {
+      const { trouble, said } = planFile.finish(plannedAccounts(result, jobs, fingerprints), result);
+      if (trouble !== null) troubles.push(trouble);
+      planSaid = said;
+    }
   } catch (thrown) {
     planFile?.discard();
     throw thrown;
@@ -86,7 +93,7 @@ export async function migrateCommand(
   }
   await progress.written();
   if (keeper !== null && keeper.trouble !== null) troubles.push(keeper.trouble);
-  const exitCode = await show(result, flags, progress, troubles);
+  const exitCode = await show(result, flags, progress, troubles, planSaid);
   if (what === 'migrate') await tellAfter(config, result, exitCode);
   return exitCode;
 }

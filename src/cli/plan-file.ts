@@ -7,6 +7,7 @@ import { planSchema } from '../report/plan-schema.js';
 import { safeJson } from '../report/safe-text.js';
 import type { Plan, PlannedAccount, PlannedMessage } from '../run/plan.js';
 import type { RunResult } from '../run/result.js';
+import { unplannedAccounts } from './given-plan.js';
 
 /** Characters collected before they are written. */
 const CHUNK = 64 * 1024;
@@ -20,6 +21,14 @@ export function fingerprintOf(account: AccountConfig): string {
   const source = from.kind === 'pop3' ? from.kind : from;
   const decisive = JSON.stringify([source, folder, rules, filter, flags, internalDate, duplicates, unsafe]);
   return `sha256:${createHash('sha256').update(decisive).digest('hex')}`;
+}
+
+/** What became of a plan. */
+export interface FinishedPlan {
+  /** Why there is none, though there should be one. */
+  readonly trouble: FerryError | null;
+  /** For the user; null: the trouble tells. */
+  readonly said: string | null;
 }
 
 /**
@@ -51,14 +60,30 @@ export class PlanWriter {
     this.#messages += 1;
   }
 
-  /** @param accounts those looked at to their end @returns why there is no plan; null: it is written */
-  finish(accounts: readonly PlannedAccount[], result: RunResult): FerryError | null {
+  /**
+   * Puts the plan in its place. Without any account there is none: carried out, it would pass for done.
+   * @param accounts those looked at to their end
+   */
+  finish(accounts: readonly PlannedAccount[], result: RunResult): FinishedPlan {
+    if (accounts.length === 0) {
+      this.discard();
+      return { trouble: this.#trouble, said: 'No plan was written: the dry run came to the end of no account.' };
+    }
     this.#write(`\n],\n"accounts":${safeJson(accounts)},\n"result":${safeJson(result)}}\n`);
     this.#flush();
     this.#close();
     if (this.#trouble === null) this.#try(() => renameSync(this.#beside, this.#path));
-    if (this.#trouble !== null) this.discard();
-    return this.#trouble;
+    if (this.#trouble !== null) {
+      this.discard();
+      return { trouble: this.#trouble, said: null };
+    }
+    const path = printable(this.#path);
+    const without = unplannedAccounts({ accounts }, result);
+    const whole = without.length === 0 ? '' : `, without ${without.join(', ')}`;
+    return {
+      trouble: null,
+      said: `The plan is in ${path}${whole}; mailferry migrate --plan ${path} carries out just that.`,
+    };
   }
 
   discard(): void {

@@ -11,6 +11,7 @@ import { generator } from './version.js';
 /**
  * Prints and writes the result; what cannot be written does not undo the run.
  * @param troubles what could not be written during the run
+ * @param planSaid what became of the plan; null: none was to be written, or a trouble tells
  * @returns the exit code
  */
 export async function show(
@@ -18,13 +19,11 @@ export async function show(
   flags: MigrateFlags,
   progress: Progress,
   troubles: readonly FerryError[],
+  planSaid: string | null,
 ): Promise<number> {
   await print(result, flags);
   const unwritten = [...troubles];
-  if (isPlanName(flags.output) && troubles.length === 0 && flags.quiet !== true && flags.events !== '-') {
-    const plan = printable(flags.output);
-    err(`The plan is in ${plan}; mailferry migrate --plan ${plan} carries out just that.`);
-  }
+  if (planSaid !== null && flags.quiet !== true && flags.events !== '-') err(planSaid);
   for (const file of [flags.report, isPlanName(flags.output) ? undefined : flags.output]) {
     if (file === undefined) continue;
     try {

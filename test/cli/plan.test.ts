@@ -387,10 +387,29 @@ describe('a plan file', () => {
         { name: 'bad', from: pop3(bad, { password: { env: 'WRONG_PASSWORD' } }), to: imap(to), folder: 'bad' },
       ],
     });
-    expect((await home.run('plan', '-o', 'plan.json')).code).toBe(77);
+    const plan = await home.run('plan', '-o', 'plan.json');
+    expect(plan.code).toBe(77);
+    expect(plan.err).toContain('The plan is in plan.json, without bad;');
     expect(planIn(home).accounts.map(({ name }) => name)).toEqual(['good']);
     renameSync(home.path('plan.json'), home.path('later.json'));
-    expect((await home.run('migrate', '--plan', 'later.json')).code).toBe(0);
+    const carried = await home.run('migrate', '--plan', 'later.json');
+    expect([carried.code, carried.err]).toEqual([0, expect.stringContaining('The plan is without bad:')]);
     expect([times(good, 'RETR'), times(bad, 'RETR')]).toEqual([2, 0]);
+  });
+
+  it('is not written where no account could be looked at to its end, and an older one without any is refused', async () => {
+    const { home, to } = await planned();
+    const before = home.read('plan.json');
+    home.write('none.json', JSON.stringify({ ...planIn(home), accounts: [], messages: [] }));
+    await to.close();
+    for (const name of ['plan.json', 'new.json']) {
+      const { code, err } = await home.run('plan', '-o', name);
+      expect([code, err]).toEqual([69, expect.stringContaining('No plan was written')]);
+      expect(err).not.toContain('carries out just that');
+    }
+    expect(home.read('plan.json')).toBe(before);
+    expect(readdirSync(home.dir).filter(name => name.startsWith('new'))).toEqual([]);
+    const { code, err } = await home.run('migrate', '--plan', 'none.json');
+    expect([code, err]).toEqual([78, expect.stringMatching(/the plan has no account/)]);
   });
 });
