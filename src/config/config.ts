@@ -198,8 +198,8 @@ export type Secret =
   | { readonly kind: 'command'; readonly argv: readonly string[]; readonly folder: string }
   /** Entry of the keyring of the operating system. */
   | { readonly kind: 'keyring'; readonly name: string }
-  /** Asked of the person at the terminal. */
-  | { readonly kind: 'prompt' };
+  /** Asked of the person at the terminal; `instead` is what to do where nobody can be asked. */
+  | { readonly kind: 'prompt'; readonly instead: string };
 
 /** Folder templates where the configuration names none, by kind of source or by layout of a mailbox file. */
 export const DEFAULT_FOLDERS = {

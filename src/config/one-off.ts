@@ -150,9 +150,13 @@ function accountName(from: FromUrl, cwd: string): string {
 
 /** Passwords that are not in the environment are asked for. */
 function askWhereUnset(account: AccountConfig, env: NodeJS.ProcessEnv): AccountConfig {
-  const secretOf = (side: Side): Secret =>
-    (env[variable(side)] ?? '') === '' ? { kind: 'prompt' } : { kind: 'env', name: variable(side) };
   const { from, to } = account;
+  const sides: readonly Side[] = from.kind === 'pop3' ? ['from', 'to'] : ['to'];
+  const unset = sides.map(variable).filter(name => (env[name] ?? '') === '');
+  const secretOf = (side: Side): Secret =>
+    unset.includes(variable(side))
+      ? { kind: 'prompt', instead: `Set ${unset.join(' and ')}.` }
+      : { kind: 'env', name: variable(side) };
   return {
     ...account,
     from: from.kind === 'pop3' ? { ...from, login: { kind: 'password', password: secretOf('from') } } : from,

@@ -17,8 +17,8 @@ export interface SecretContext {
   readonly env?: NodeJS.ProcessEnv;
   /** Whose files are trusted; the user of this process unless given. */
   readonly user?: number;
-  /** Asks at the terminal; absent where there is none. The text names what is asked for. */
-  readonly prompt?: (text: string, signal: AbortSignal) => Promise<string>;
+  /** Asks at the terminal; absent where there is none. The text names what is asked for, the hint what to do instead. */
+  readonly prompt?: (text: string, signal: AbortSignal, hint: string) => Promise<string>;
   /** Milliseconds a command may take; 30 s unless given. */
   readonly commandTimeout?: number;
 }
@@ -54,8 +54,9 @@ async function obtain(secret: Secret, context: SecretContext, signal: AbortSigna
     case 'keyring':
       return fromKeyring(secret.name, context);
     case 'prompt':
-      if (context.prompt === undefined) throw unavailable(context, 'no terminal to ask for the password');
-      return context.prompt(`Password of ${whose(context)} (${context.side}): `, signal);
+      if (context.prompt === undefined)
+        throw unavailable(context, 'no terminal to ask for the password', secret.instead);
+      return context.prompt(`Password of ${whose(context)} (${context.side}): `, signal, secret.instead);
   }
 }
 

@@ -108,8 +108,11 @@ describe('a migration without a configuration', () => {
     going.child.stdin.end(`${PASSWORD}\n${PASSWORD}\n`);
     const { code, out } = await going.finished;
     expect(code).toBe(78);
-    expect(out).toMatch(/MAILFERRY_FROM_PASSWORD/);
+    expect(out).toContain('Set MAILFERRY_FROM_PASSWORD and MAILFERRY_TO_PASSWORD.');
     expect(from.connections).toBe(0);
+    home.write('Attic', MBOX);
+    const ofFile = await home.run('migrate', '--from', 'mbox:Attic', ...urls.slice(2));
+    expect([ofFile.code, ofFile.out]).toEqual([78, expect.stringContaining('  - Set MAILFERRY_TO_PASSWORD.')]);
   });
 });
 

@@ -105,6 +105,16 @@ describe('a configuration without a file', () => {
     expect(account?.to.login).toEqual({ kind: 'password', password: { kind: 'env', name: 'MAILFERRY_TO_PASSWORD' } });
   });
 
+  it('where nobody can be asked, names the variables that are wanted and not set', () => {
+    const XDG_STATE_HOME = scratchFolder();
+    const instead = (from: string, env: NodeJS.ProcessEnv) =>
+      oneOffConfig({ from, to: TO }, { XDG_STATE_HOME, ...env }).accounts[0]?.to.login;
+    const asks = (names: string) => ({ kind: 'password', password: { kind: 'prompt', instead: `Set ${names}.` } });
+    expect(instead(FROM, {})).toEqual(asks('MAILFERRY_FROM_PASSWORD and MAILFERRY_TO_PASSWORD'));
+    expect(instead(FROM, { MAILFERRY_FROM_PASSWORD: 'x' })).toEqual(asks('MAILFERRY_TO_PASSWORD'));
+    expect(instead('mbox:Mail', {})).toEqual(asks('MAILFERRY_TO_PASSWORD'));
+  });
+
   it('names an account of files after the path and resolves it', () => {
     const env = { XDG_STATE_HOME: scratchFolder() };
     const config = oneOffConfig({ from: 'mbox:Mail/Inbox.mbox', to: TO, cwd: '/somewhere' }, env);

@@ -205,23 +205,24 @@ function isAlive(pid: number): boolean {
 }
 
 describe('prompt', () => {
+  const asked: Secret = { kind: 'prompt', instead: 'Set PW.' };
+
   it('asks, naming account and side', async () => {
-    const asked: string[] = [];
+    const questions: string[] = [];
     const prompt = (text: string) => {
-      asked.push(text);
+      questions.push(text);
       return Promise.resolve('hunter2');
     };
-    expect(await resolve({ kind: 'prompt' }, { prompt })).toBe('hunter2');
-    expect(asked).toEqual(['Password of alice (from): ']);
+    expect(await resolve(asked, { prompt })).toBe('hunter2');
+    expect(questions).toEqual(['Password of alice (from): ']);
   });
 
-  it('without a terminal is refused', async () => {
-    expect((await refusal({ kind: 'prompt' })).message).toBe(
-      'account alice, side from: no terminal to ask for the password',
-    );
+  it('without a terminal is refused with what to do instead', async () => {
+    const { message, hint } = await refusal(asked);
+    expect([message, hint]).toEqual(['account alice, side from: no terminal to ask for the password', 'Set PW.']);
   });
 
   it('answered with nothing is refused', async () => {
-    expect((await refusal({ kind: 'prompt' }, { prompt: () => Promise.resolve('') })).message).toContain('is empty');
+    expect((await refusal(asked, { prompt: () => Promise.resolve('') })).message).toContain('is empty');
   });
 });
