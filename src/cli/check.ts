@@ -63,7 +63,9 @@ function asText({ name, one }: Found): string {
   else {
     const { security, messages, octets, capabilities, notices } = from.facts;
     const size = octets === null ? '' : `, ${octets} octets`;
-    say(`ok, ${security}, ${messages === null ? 'not counted' : `${counted(messages, 'message')}${size}`}`);
+    // Whether a file is sound, only reading all of it tells; plan does.
+    const uncounted = security === 'files' ? 'content not read' : 'not counted';
+    say(`ok, ${security}, ${messages === null ? uncounted : `${counted(messages, 'message')}${size}`}`);
     if (capabilities.length > 0) say(capabilities.join(' '));
     for (const text of notices) say(`note: ${text}`);
   }

@@ -1,5 +1,6 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { gzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
 import { accountOf, type Home, imap, PASSWORD, PROGRAM, pop3, resultOf, scratch } from './mailferry.js';
 import { imapServer, letters, multiset, popServer } from './servers.js';
@@ -177,6 +178,17 @@ describe('looking without touching', () => {
     expect(asJson.accounts).toMatchObject([
       { name: 'alice', from: { ok: true, messages: 10 }, to: { ok: true, delimiter: '/' } },
     ]);
+  });
+
+  it('check of a mailbox file says that it did not read it; plan does, and tells that it is cut short', async () => {
+    const { home, to } = await ready();
+    home.configure({ accounts: [{ name: 'attic', from: { mbox: { path: './old.gz' } }, to: imap(to) }] });
+    const mbox = gzipSync('From ines@post.example Mon Jan  7 10:00:00 2019\nSubject: 1\n\nfirst\n');
+    writeFileSync(home.path('old.gz'), mbox.subarray(0, mbox.length - 9));
+    const { code, out } = await home.run('check');
+    expect([code, out]).toEqual([0, expect.stringContaining('ok, files, content not read\n')]);
+    const { code: planned, out: told } = await home.run('plan');
+    expect([planned, told]).toEqual([1, expect.stringContaining('INPUT_TRUNCATED')]);
   });
 
   it('check names what is wrong at each end and ends with the code of it', async () => {
