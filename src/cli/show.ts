@@ -2,6 +2,7 @@ import { asFerryError, FerryError, printable } from '../errors.js';
 import type { Progress } from '../progress/progress.js';
 import { renderReport, reportFormatOf } from '../report/report.js';
 import { safeJson } from '../report/safe-text.js';
+import { hintAfter } from '../report/summary.js';
 import type { RunResult } from '../run/result.js';
 import { err, errorText, out } from './io.js';
 import { writeOutput } from './output-file.js';
@@ -63,7 +64,8 @@ async function print(result: RunResult, flags: MigrateFlags): Promise<void> {
   if (result.exitCode === 0) return;
   for (const { name, error, failed, inDoubt } of result.accounts) {
     // Overlap under cron is no news: the other run is at work.
-    if (error !== null && error.code !== 'LOCKED') err(`mailferry: ${printable(name)}: ${error.text}\n  ${error.hint}`);
+    if (error !== null && error.code !== 'LOCKED')
+      err(`mailferry: ${printable(name)}: ${error.text}\n  ${hintAfter(error, result.dryRun)}`);
     else if (failed.length + inDoubt.length > 0)
       err(
         `mailferry: ${printable(name)}: refused ${failed.length}, in doubt ${inDoubt.length}; mailferry status lists them`,

@@ -1,5 +1,5 @@
 import { ERRORS, type ErrorCode } from '../errors.js';
-import type { AccountResult, FailedMessage, Recorded, Removal, RunResult } from '../run/result.js';
+import type { AccountError, AccountResult, FailedMessage, Recorded, Removal, RunResult } from '../run/result.js';
 import { count, counted, duration, octets } from './figures.js';
 
 /** Messages of one account or of a whole run, by how they ended. */
@@ -423,16 +423,25 @@ function mayGoLater(code: ErrorCode): boolean {
   return (ERRORS as Partial<Record<string, { retry: string }>>)[code]?.retry !== 'never';
 }
 
+/** What these promise, that a run goes on where it ended, a dry run cannot: it has done nothing. */
+const GO_ON: ReadonlySet<string> = new Set([ERRORS.INTERRUPTED.hint, ERRORS.CONNECTION_LOST.hint]);
+const LOOK_AGAIN = 'Run mailferry plan again: not all messages were looked at.';
+
+/** What to do about the error that ended an account's part of a run early. */
+export function hintAfter({ hint }: AccountError, dryRun: boolean): string {
+  return dryRun && GO_ON.has(hint) ? LOOK_AGAIN : hint;
+}
+
 /** What a person should do now, most pressing first; empty when there is nothing to do. */
 export function nextSteps(result: RunResult): string[] {
   const steps = new Set<string>();
-  for (const account of result.accounts) if (account.error !== null) steps.add(account.error.hint);
+  for (const { error } of result.accounts) if (error !== null) steps.add(hintAfter(error, result.dryRun));
   for (const group of failureGroups(result.accounts.flatMap(a => a.failed))) steps.add(group.hint);
   const totals = totalsOfRun(result);
   if (totals.inDoubt > 0) steps.add(ERRORS.IN_DOUBT.hint);
-  // What will not go by itself is not to be tried again.
-  if (result.accounts.some(a => a.left > 0 && (a.error === null || mayGoLater(a.error.code))))
-    steps.add(ERRORS.INTERRUPTED.hint);
+  // What will not go by itself is not to be tried again; what a limit leaves is no news of a dry run.
+  if (result.accounts.some(a => a.left > 0 && (a.error === null ? !result.dryRun : mayGoLater(a.error.code))))
+    steps.add(result.dryRun ? LOOK_AGAIN : ERRORS.INTERRUPTED.hint);
   if (result.accounts.some(lacksRoom)) steps.add(ERRORS.QUOTA_EXCEEDED.hint);
   if (result.accounts.some(a => a.unknown?.some(figure => figure !== 'adopted')))
     steps.add('mailferry plan --full reads whole messages and tells what is unknown here.');

@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { ERRORS } from '../../src/errors.js';
 import { cut, displayWidth, hanging, padEnd, padStart } from '../../src/report/safe-text.js';
 import { renderText } from '../../src/report/text.js';
 import { account, CLEAN, HOSTILE_TEXTS, MIXED, resultOf, run } from './samples.js';
@@ -69,6 +70,20 @@ describe('the text report', () => {
     const text = renderText(run([account({ exitCode: 75, listed: 10, copied: 4, left: 6 })], { exitCode: 75 }));
     expect(lastLine(text)).toBe('done 4, refused 0, in doubt 0, not reached 6, of 10');
     expect(text).toContain('Run again to continue');
+  });
+
+  test('does not promise that a dry run which broke off is continued: it has done nothing', () => {
+    const broken = (code: 'UNREACHABLE' | 'INTERRUPTED') => {
+      const error = { code, side: null, text: 'it broke off', hint: ERRORS[code].hint };
+      const look = account({ exitCode: ERRORS[code].exit, listed: 5, left: 5, error });
+      return renderText(run([look], { dryRun: true, exitCode: look.exitCode }));
+    };
+    const again = '- Run mailferry plan again: not all messages were looked at.\n';
+    expect(broken('UNREACHABLE')).toContain(`Next\n  - Check host, port and firewall.\n  ${again}\nExit 69`);
+    expect(broken('INTERRUPTED')).toContain(`Next\n  ${again}\nExit 75`);
+    // As asked for with --limit.
+    const limited = renderText(run([account({ listed: 10, copied: 3, left: 7 })], { dryRun: true }));
+    expect(limited).toContain('Next\n  - Run mailferry migrate to carry this out.\n\nExit 0');
   });
 
   test('names the account and the reason when a login was refused', () => {
