@@ -7,7 +7,7 @@ import { openLedgerReadOnly } from '../ledger/sqlite-ledger.js';
 import { renderStatus, renderStatusJson } from '../report/status.js';
 import { lastResults } from '../run/recorded-result.js';
 import { chosenAccounts } from './accounts.js';
-import { identityOf } from './ends.js';
+import { endsOf } from './ends.js';
 import { out } from './io.js';
 import type { ConfigFlags } from './program.js';
 
@@ -26,12 +26,15 @@ export function statusCommand(names: readonly string[], flags: ConfigFlags & { r
     if (missing.length > 0)
       throw new FerryError('USAGE', `no account ${missing.map(name => printable(name)).join(', ')} in this state file`);
     const last = lastResults(recorded);
+    const ends = new Map(configured.map(account => [account.name, endsOf(account)]));
     const rows = recorded.map(status => {
       const told = last.get(status.name);
+      // The ledger's own names tell neither how a server is reached nor at which port.
+      const { source, destination } = { ...status, ...ends.get(status.name), ...told };
       // The run's own exit code is that of all its accounts together.
       const lastRun =
         status.lastRun === null || told === undefined ? status.lastRun : { ...status.lastRun, exitCode: told.exitCode };
-      return { ...status, lastRun, error: told?.error ?? null, left: told?.left ?? 0 };
+      return { ...status, source, destination, lastRun, error: told?.error ?? null, left: told?.left ?? 0 };
     });
     out(flags.json === true ? renderStatusJson(rows) : renderStatus(rows));
     return 0;
@@ -43,7 +46,7 @@ export function statusCommand(names: readonly string[], flags: ConfigFlags & { r
 function neverRun(account: AccountConfig): AccountStatus {
   return {
     name: account.name,
-    ...identityOf(account),
+    ...endsOf(account),
     lastRun: null,
     done: 0,
     refused: 0,

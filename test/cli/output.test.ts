@@ -233,6 +233,21 @@ describe('looking without touching', () => {
     expect(accounts.map(({ name }: { name: string }) => name)).toEqual(['first', 'second', 'third']);
   });
 
+  it('status --json names both ends as a configuration does: whether with TLS, and an unusual port', async () => {
+    const { home, from, to } = await ready();
+    const secure = (host: string) => ({ host, user: 'bob', password: { env: 'FROM_PASSWORD' } });
+    const bob = { name: 'bob', from: { pop3: secure('pop.example') }, to: { imap: secure('imap.example') } };
+    home.configure({ accounts: [{ name: 'alice', from: pop3(from), to: imap(to), folder: 'Archive/{year}' }, bob] });
+    await home.run('migrate', 'alice');
+    const alice = { source: `pop3://alice@127.0.0.1:${from.port}`, destination: `imap://user@127.0.0.1:${to.port}` };
+    const endsIn = async (...more: string[]) => JSON.parse((await home.run('status', '--json', ...more)).out).accounts;
+    expect(await endsIn()).toMatchObject([
+      alice,
+      { source: 'pop3s://bob@pop.example', destination: 'imaps://bob@imap.example' },
+    ]);
+    expect(await endsIn('--state', 'mailferry.db')).toMatchObject([alice]);
+  });
+
   it('status needs no server', async () => {
     const { home, from, to } = await ready();
     expect((await home.run('status')).out).toMatch(/mailferry migrate/);
