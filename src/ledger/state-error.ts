@@ -6,7 +6,18 @@ import { asFerryError, FerryError } from '../errors.js';
 export function stateError(thrown: unknown, path: string): FerryError {
   if (thrown instanceof FerryError) return thrown;
   const code = codeOf(thrown);
-  const said = `${thrown instanceof Error ? thrown.message : String(thrown)} (${code})`;
+  if (code === 'ERR_DLOPEN_FAILED' || /^Could not locate the bindings file/.test(messageOf(thrown))) {
+    // Its text tells what to do to the module, which is not what its user installed.
+    return new FerryError(
+      'STATE_UNWRITABLE',
+      `SQLite, installed with mailferry, does not load in Node ${process.version}`,
+      {
+        cause: thrown,
+        hint: 'Install mailferry once more with this Node, scripts allowed (npm ci, or npm install -g): another one installed it.',
+      },
+    );
+  }
+  const said = `${messageOf(thrown)} (${code})`;
   if (/^(ENOENT|ENOTDIR)$/.test(code) && !existsSync(dirname(path))) {
     return unwritable(`the directory ${dirname(path)} of the state file does not exist`, thrown);
   }
@@ -33,6 +44,10 @@ export function stateError(thrown: unknown, path: string): FerryError {
 
 export function codeOf(thrown: unknown): string {
   return thrown instanceof Error && 'code' in thrown && typeof thrown.code === 'string' ? thrown.code : '';
+}
+
+function messageOf(thrown: unknown): string {
+  return thrown instanceof Error ? thrown.message : String(thrown);
 }
 
 function unwritable(text: string, cause: unknown): FerryError {
