@@ -68,7 +68,7 @@ function planSample(): string {
   plan.add('alice', { id: '0000a0f1', occurrence: 1, label: 'UIDL 0000a0f1', octets: 4120, folders: ['Archive/2019'] });
   plan.add('alice', { id: '0000a0f2', occurrence: 1, label: 'UIDL 0000a0f2', octets: 912, folders: ['Archive/2020'] });
   const identity = { source: 'pop3://alice@pop.example.org:995', destination: 'imap://alice@imap.example.net' };
-  const trouble = plan.finish([{ name: 'alice', ...identity, fingerprint: 'sha256:5f0c…' }], DRY);
+  const { trouble } = plan.finish([{ name: 'alice', ...identity, fingerprint: 'sha256:5f0c…' }], DRY);
   if (trouble !== null) throw trouble;
   const text = readFileSync(path, 'utf8');
   rmSync(folder, { recursive: true });
