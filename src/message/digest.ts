@@ -1,12 +1,13 @@
 import * as crypto from 'node:crypto';
 import type { MessageDigest } from './facts.js';
-import { type HeaderField, splitFields } from './header.js';
+import { FieldCursor, HeaderFields } from './header.js';
 
 /** Octets of a header section kept for parsing. What lies beyond is digested and checked, never parsed. */
 const HEADER_KEPT = 256 * 1024;
 
 const DIGEST_OCTETS = 32;
 const LF = 10;
+const COLON = 58;
 const CR = 13;
 
 /**
@@ -24,7 +25,6 @@ export class MessageDigester {
   #kept = '';
   /** Digest of the canonical header once it has outgrown what is kept; null until then. */
   #overflow: crypto.Hash | null = null;
-  #fields: HeaderField[] = [];
 
   /**
    * Keeps no chunk: the caller may reuse the buffer.
@@ -49,14 +49,14 @@ export class MessageDigester {
     const canonicalHeader = octets.subarray(DIGEST_OCTETS, 2 * DIGEST_OCTETS);
     const body = octets.subarray(2 * DIGEST_OCTETS);
     header.write(this.#header.finish(), 'latin1');
-    canonicalHeader.write(this.#overflow?.digest('binary') ?? sha256(this.#canonical()), 'latin1');
+    canonicalHeader.write(this.#overflow?.digest('binary') ?? sha256(canonical(this.#kept)), 'latin1');
     body.write(this.#body.finish(), 'latin1');
     return { header, canonicalHeader, body, size: this.#size };
   }
 
-  /** The header fields, once finish() was called; those that begin in the first 256 KiB of the header section. */
-  get fields(): readonly HeaderField[] {
-    return this.#fields;
+  /** The header fields, once finish() was called, as far as they lie in the first 256 KiB of the header section. */
+  get fields(): HeaderFields {
+    return new HeaderFields(this.#kept);
   }
 
   /** Whether the header section holds an octet above 127. */
@@ -73,13 +73,7 @@ export class MessageDigester {
     const room = HEADER_KEPT - this.#kept.length;
     this.#kept += part.toString('latin1', 0, Math.min(part.length, room));
     if (part.length > room)
-      this.#overflow = crypto.createHash('sha256').update(this.#canonical()).update(part.subarray(room));
-  }
-
-  #canonical(): Buffer {
-    this.#fields = splitFields(this.#kept);
-    this.#kept = '';
-    return canonicalHeader(this.#fields);
+      this.#overflow = crypto.createHash('sha256').update(canonical(this.#kept)).update(part.subarray(room));
   }
 
   /** Index after the empty line that ends the header section, or the chunk's length if it goes on. */
@@ -144,19 +138,25 @@ interface LineState {
 }
 
 /**
- * Fields that servers, mail programs and exports write, change or drop after a message was delivered. Google's export
- * fields are among them: a label changed between two exports must not make the same mail new.
+ * Names of fields that servers, mail programs and exports write, change or drop after a message was delivered. Google's
+ * export fields are among them: a label changed between two exports must not make the same mail new.
  */
 const VOLATILE =
-  /^(?:status|x-status|x-keywords|x-uidl?|x-imap.*|x-mozilla-.*|x-evolution.*|content-length|lines|return-path|x-gmail-labels|x-gm-.*)$/;
+  /(?:status|x-status|x-keywords|x-uidl?|x-imap[!-9;-~]*|x-mozilla-[!-9;-~]*|x-evolution[!-9;-~]*|content-length|lines|return-path|x-gmail-labels|x-gm-[!-9;-~]*)(?=[ \t]*:)/iy;
 
 /**
  * What servers put in place of octets they dislike, and those octets themselves: 8-bit and NUL become 0x80, "?" or "X"
- * depending on the server, blanks at line ends vanish, long lines are folded elsewhere.
+ * depending on the server, blanks at line ends vanish, long lines are folded elsewhere. Line ends are in it too.
  */
 const REPLACED = Uint8Array.from({ length: 256 }, (_, octet) =>
-  octet > 127 || '\0\t\r ?X'.includes(String.fromCharCode(octet)) ? 1 : 0,
+  octet > 127 || '\0\t\r\n ?X'.includes(String.fromCharCode(octet)) ? 1 : 0,
 );
+
+/** What an octet of a field name becomes: lower case; 0: it is replaced by some. */
+const NAME_OCTET = Uint8Array.from({ length: 256 }, (_, octet) => {
+  const lower = String.fromCharCode(octet).toLowerCase().charCodeAt(0);
+  return REPLACED[lower] === 1 ? 0 : lower;
+});
 
 /** Where canonical headers are written; digested at once, so that one is enough. */
 let scratch = Buffer.allocUnsafeSlow(16 * 1024);
@@ -165,18 +165,28 @@ let scratch = Buffer.allocUnsafeSlow(16 * 1024);
  * The header in the form that survives storage: volatile fields and malformed lines left out, names in lower case,
  * values without blanks and without octets that servers replace. Two headers equal in this form are a *weak* match:
  * good enough to recognise a message whose body is equal octet by octet, never good enough to delete one.
+ * @param section latin1
  * @returns octets that are good until the next call
  */
-function canonicalHeader(fields: readonly HeaderField[]): Buffer {
-  let text = '';
-  for (const { name, value } of fields) if (!VOLATILE.test(name)) text += `${name}:${value}\n`;
-  if (text.length > scratch.length) scratch = Buffer.allocUnsafeSlow(2 * text.length);
+function canonical(section: string): Buffer {
+  // The last line may lack its end.
+  if (section.length >= scratch.length) scratch = Buffer.allocUnsafeSlow(2 * section.length);
   const octets = scratch;
-  const written = octets.write(text, 'latin1');
   let kept = 0;
-  for (let i = 0; i < written; i++) {
-    const octet = octets[i] as number;
-    if (REPLACED[octet] === 0) octets[kept++] = octet;
+  const field = new FieldCursor(section);
+  while (field.next()) {
+    VOLATILE.lastIndex = field.start;
+    if (VOLATILE.test(section)) continue;
+    for (let i = field.start; i < field.nameEnd; i++) {
+      const octet = NAME_OCTET[section.charCodeAt(i)] as number;
+      if (octet !== 0) octets[kept++] = octet;
+    }
+    octets[kept++] = COLON;
+    for (let i = field.valueStart; i < field.end; i++) {
+      const octet = section.charCodeAt(i);
+      if (REPLACED[octet] === 0) octets[kept++] = octet;
+    }
+    octets[kept++] = LF;
   }
   return octets.subarray(0, kept);
 }

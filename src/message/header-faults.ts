@@ -1,5 +1,5 @@
 import { printable } from '../errors.js';
-import { splitFields } from './header.js';
+import { HeaderFields } from './header.js';
 
 /** Octets looked at: what digests and rules look at too. */
 const LOOKED_AT = 256 * 1024;
@@ -16,7 +16,7 @@ const SHOWN = 60;
  */
 export function headerFault(octets: Iterable<Buffer>): string | null {
   const { section, complete, whole } = headerSection(octets);
-  if (splitFields(section).length === 0) return 'no header: not one line is a field';
+  if (new HeaderFields(section).none) return 'no header: not one line is a field';
   let number = 0;
   let inField = false;
   for (let start = 0; start < section.length; ) {
@@ -28,7 +28,7 @@ export function headerFault(octets: Iterable<Buffer>): string | null {
     number += 1;
     const continues = inField && /^[ \t]/.test(line);
     if (!continues && line.trim() !== '') {
-      if (splitFields(line).length === 0)
+      if (new HeaderFields(line).none)
         return `line ${number} of the header is no field: "${printable(line.trimEnd(), SHOWN)}"`;
       inField = true;
     }

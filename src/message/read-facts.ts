@@ -2,7 +2,6 @@ import { MessageDigester } from './digest.js';
 import type { DateSource, FlagFacts, MessageFacts, SourceHints } from './facts.js';
 import { FLAGS_UNKNOWN, flagsFromFields } from './flags.js';
 import { HazardScanner, type HazardsSought } from './hazards.js';
-import { HeaderFields } from './header.js';
 import { chooseInternalDate } from './internal-date.js';
 import { placeLabels } from './labels.js';
 
@@ -32,7 +31,7 @@ export function readFacts(body: Iterable<Buffer>, hints: SourceHints, options: F
   }
   const digest = digester.finish();
   const { nul, bareCr, longestLine } = hazards.finish();
-  const fields = new HeaderFields(digester.fields);
+  const { fields } = digester;
   return {
     digest,
     fields,

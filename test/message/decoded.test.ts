@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import { DecodedHeader } from '../../src/message/decoded.js';
-import { HeaderFields, splitFields } from '../../src/message/header.js';
+import { HeaderFields } from '../../src/message/header.js';
 
-const header = (text: string) => new DecodedHeader(new HeaderFields(splitFields(text)));
+const header = (text: string) => new DecodedHeader(new HeaderFields(text));
 const subject = (value: string) => header(`Subject: ${value}\r\n`).texts('subject')[0];
 
 describe('headers as people read them', () => {

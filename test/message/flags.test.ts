@@ -2,10 +2,10 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { flagsFromFields, isKeyword } from '../../src/message/flags.js';
-import { HeaderFields, splitFields } from '../../src/message/header.js';
+import { HeaderFields } from '../../src/message/header.js';
 
 function flags(header: string) {
-  const { known, system, keywords, dropped } = flagsFromFields(new HeaderFields(splitFields(header)));
+  const { known, system, keywords, dropped } = flagsFromFields(new HeaderFields(header));
   return { known, flags: [...system, ...keywords].sort(), dropped: dropped ?? [] };
 }
 const known = (...list: string[]) => ({ known: true, flags: list.sort(), dropped: [] });

@@ -1,9 +1,14 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { HeaderFields, splitFields } from '../../src/message/header.js';
+import { FieldCursor, HeaderFields } from '../../src/message/header.js';
 import { AWKWARD } from './octets.js';
 
-const fieldsOf = (section: string) => splitFields(section).map(({ name, value }) => [name, value]);
+function fieldsOf(section: string): [string, string][] {
+  const fields: [string, string][] = [];
+  const field = new FieldCursor(section);
+  while (field.next()) fields.push([field.name, field.value]);
+  return fields;
+}
 
 describe('header fields', () => {
   test('names become lower case, values lose folds and the blanks around them', () => {
@@ -35,14 +40,14 @@ describe('header fields', () => {
   });
 
   test('fields named like parts of an object are just fields', () => {
-    const fields = new HeaderFields(splitFields('__proto__: a\r\nconstructor: b\r\n__proto__: c\r\n'));
+    const fields = new HeaderFields('__proto__: a\r\nconstructor: b\r\n__proto__: c\r\n');
     expect(fields.get('__proto__')).toEqual(['a', 'c']);
     expect(fields.get('constructor')).toEqual(['b']);
     expect(fields.get('tostring')).toBeUndefined();
   });
 
   test('a million fields, or lines of a million octets, are read', () => {
-    expect(splitFields('a:b\n'.repeat(1_000_000))).toHaveLength(1_000_000);
+    expect(fieldsOf('a:b\n'.repeat(1_000_000))).toHaveLength(1_000_000);
     const hostile = [
       ' '.repeat(1e6),
       'a'.repeat(1e6),
@@ -51,14 +56,14 @@ describe('header fields', () => {
       'a:\n \n'.repeat(2e5),
       `a${' '.repeat(1e6)}`,
     ];
-    for (const section of hostile) expect(splitFields(section).length).toBeLessThan(1e6);
+    for (const section of hostile) expect(fieldsOf(section).length).toBeLessThan(1e6);
   });
 
   test('whatever the text, every field was in it', () => {
     fc.assert(
       fc.property(fc.array(fc.constantFrom(...AWKWARD)), words => {
         const text = words.join('');
-        for (const { name, value } of splitFields(text)) {
+        for (const [name, value] of fieldsOf(text)) {
           expect(name).toMatch(/^[!-9;-~]+$/);
           expect(value).not.toContain('\n');
           expect(text.toLowerCase()).toContain(name);

@@ -1,13 +1,13 @@
 import { describe, expect, test } from 'vitest';
 import type { SourceHints } from '../../src/message/facts.js';
-import { HeaderFields, splitFields } from '../../src/message/header.js';
+import { HeaderFields } from '../../src/message/header.js';
 import { chooseInternalDate, INTERNAL_DATE_ORDER } from '../../src/message/internal-date.js';
 
 const NOW = Date.UTC(2026, 10, 23) / 1000;
 const at = (iso: string, offset = 0) => ({ epoch: Date.parse(iso) / 1000, offset });
 
 function choose(header: string, hints: SourceHints = {}, order = INTERNAL_DATE_ORDER) {
-  return chooseInternalDate(new HeaderFields(splitFields(header)), hints, order, NOW);
+  return chooseInternalDate(new HeaderFields(header), hints, order, NOW);
 }
 
 const RECEIVED = 'Received: from a by b; Fri, 21 Nov 1997 09:55:06 -0600\r\n';

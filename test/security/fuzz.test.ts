@@ -18,7 +18,7 @@ import { expandUidSet } from '../../src/destination/imap/uid-set.js';
 import { asFerryError, FerryError } from '../../src/errors.js';
 import { parseDateTime } from '../../src/message/date-time.js';
 import { DecodedHeader } from '../../src/message/decoded.js';
-import { splitFields } from '../../src/message/header.js';
+import { FieldCursor } from '../../src/message/header.js';
 import { gmailLabels, placeLabels } from '../../src/message/labels.js';
 import { readFacts } from '../../src/message/read-facts.js';
 import { dial } from '../../src/net/dial.js';
@@ -285,7 +285,10 @@ describe('messages', () => {
     fc.assert(
       fc.property(HEADER, cuts, (octets, at) => {
         const text = octets.toString('latin1');
-        const names = [...new Set(splitFields(text).map(({ name }) => name))];
+        const field = new FieldCursor(text);
+        const met = new Set<string>();
+        while (field.next()) met.add(field.name);
+        const names = [...met];
         expect(facts(pieces(octets, at), names)).toBe(facts([octets], names));
         parseDateTime(text);
         const { fields } = readFacts([octets], hints, options);

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { MessageDigester } from '../../message/digest.js';
 import type { MessageDigest } from '../../message/facts.js';
 import { flagsFromFields } from '../../message/flags.js';
-import { type HeaderField, HeaderFields } from '../../message/header.js';
+import type { HeaderFields } from '../../message/header.js';
 import { GzipBroken } from './gunzip.js';
 import { type MailFile, stopIfAsked } from './mail-file.js';
 import { type Doubts, type MboxEntry, MboxScanner } from './scanner.js';
@@ -212,20 +212,19 @@ export function idOfWire(chunks: Iterable<Buffer>): Buffer {
 }
 
 /** Without volatile fields, so that a changed flag or a file written anew makes no new message. */
-function idOf(digest: MessageDigest, fields: readonly HeaderField[]): Buffer {
-  const header = fields.length === 0 ? digest.header : digest.canonicalHeader;
+function idOf(digest: MessageDigest, fields: HeaderFields): Buffer {
+  const header = fields.none ? digest.header : digest.canonicalHeader;
   return createHash('sha256').update(header).update(digest.body).digest();
 }
 
-const STATUS = /^(?:status|x-status|x-mozilla-status2?)$/;
+const STATUS = ['status', 'x-status', 'x-mozilla-status', 'x-mozilla-status2'];
 
-function isDeleted(fields: readonly HeaderField[]): boolean {
-  const status = fields.filter(field => STATUS.test(field.name));
-  return status.length > 0 && flagsFromFields(new HeaderFields(status)).system.has('\\Deleted');
+function isDeleted(fields: HeaderFields): boolean {
+  const get = (name: string) => (STATUS.includes(name) ? fields.get(name) : undefined);
+  return flagsFromFields({ get, has: name => get(name) !== undefined }).system.has('\\Deleted');
 }
 
 /** The data UW-IMAP and Pine keep in a first message. X-IMAPbase is another matter: real first messages carry it. */
-function isPseudo(fields: readonly HeaderField[]): boolean {
-  const has = (name: string, value: RegExp) => fields.some(field => field.name === name && value.test(field.value));
-  return has('x-imap', /^/) && has('subject', /FOLDER INTERNAL DATA/);
+function isPseudo(fields: HeaderFields): boolean {
+  return fields.has('x-imap') && (fields.get('subject') ?? []).some(value => value.includes('FOLDER INTERNAL DATA'));
 }

@@ -6,7 +6,7 @@ import type { BodyStore } from '../../body/body-store.js';
 import { FerryError, type MessageFailure, printable } from '../../errors.js';
 import type { SourceHints } from '../../message/facts.js';
 import { flagsFromFields } from '../../message/flags.js';
-import { HeaderFields, splitFields } from '../../message/header.js';
+import { HeaderFields } from '../../message/header.js';
 import { gmailLabels, placeLabels } from '../../message/labels.js';
 import { keptNotice } from '../kept-deleted.js';
 import type {
@@ -599,7 +599,7 @@ async function collect(chunks: AsyncIterable<Buffer>): Promise<Buffer> {
 function labelHints(header: Buffer): Pick<SourceHints, 'labels' | 'flags'> {
   const text = header.toString('latin1');
   if (!/^x-gmail-labels/im.test(text)) return {};
-  const fields = new HeaderFields(splitFields(text));
+  const fields = new HeaderFields(text);
   const values = fields.get('x-gmail-labels');
   if (values === undefined) return {};
   const labels = gmailLabels(values);
