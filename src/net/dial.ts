@@ -16,6 +16,12 @@ const ADDRESS_ATTEMPT_MS = 1000;
 const KEEPALIVE_MS = 60_000;
 
 /**
+ * Octets read from one socket before the others get their turn. While a fast server fills each buffer, 32 of them are
+ * read in a row: with buffers of 256 KiB, the answers of the other end waited for 8 MiB, 0.3 s at the start of a run.
+ */
+const READ_IN_A_ROW = 1024 * 1024;
+
+/**
  * Connects as the endpoint says; TLS is complete where security is "tls", else the socket is in the clear (upgrade it
  * with startTls). It is paused and has a permanent listener for 'error': watch 'close'. One budget, timeouts.connect,
  * covers name lookup, TCP, proxy and TLS.
@@ -62,9 +68,16 @@ function connectTcp(
 ): Promise<Socket> {
   return new Promise((resolve, reject) => {
     const host = bareHost(to.host);
-    const read = (octets: number): true => {
+    let sinceOthers = 0;
+    const read = (octets: number): boolean => {
       socket.emit('data', readInto?.subarray(0, octets));
-      return true;
+      sinceOthers += octets;
+      if (sinceOthers < READ_IN_A_ROW) return true;
+      sinceOthers = 0;
+      setImmediate(() => {
+        if (!socket.isPaused()) socket.resume();
+      });
+      return false;
     };
     const socket = connect({
       host: isIP(host) === 0 ? domainToASCII(host) || host : host,

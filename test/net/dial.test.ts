@@ -73,6 +73,58 @@ describe('a plain connection', () => {
   });
 });
 
+describe('reading into one buffer from a server that always has more', () => {
+  const CHUNK = 256 * 1024;
+  const TURN = 1024 * 1024;
+  /** Sends octets that count up, until the client is gone. */
+  const flood = (socket: Socket) => {
+    let at = 0;
+    const chunk = () => Buffer.from(Uint8Array.from({ length: CHUNK }, () => at++ & 0xff));
+    const more = () => {
+      while (!socket.destroyed && socket.write(chunk()));
+    };
+    socket.on('drain', more);
+    more();
+  };
+
+  test('lets others have their turn, loses no octet, and stands still while it is paused', async () => {
+    await using server = await listenPlain(flood);
+    const socket = await dial(endpointTo(server.port), never, CHUNK);
+    let read = 0;
+    let sinceTurn = 0;
+    let most = 0;
+    let wrong = 0;
+    socket.on('data', (octets: Buffer) => {
+      if (socket.isPaused()) wrong += 1;
+      for (const octet of octets) if (octet !== (read++ & 0xff)) wrong += 1;
+      if (sinceTurn === 0) setImmediate(() => (sinceTurn = 0));
+      sinceTurn += octets.length;
+      most = Math.max(most, sinceTurn);
+    });
+    const turns = async (count: number) => {
+      for (let i = 0; i < count; i++) await new Promise(setImmediate);
+    };
+    // Another listener for 'data' would set a socket that stands still going.
+    const reach = async (octets: number) => {
+      while (read < octets) await turns(1);
+    };
+    socket.resume();
+    await reach(16 * TURN);
+    // Paused where the turn of the others begins, too.
+    for (const after of [TURN - CHUNK, TURN, TURN + CHUNK]) {
+      socket.pause();
+      const before = read;
+      await turns(20);
+      expect(read).toBe(before);
+      socket.resume();
+      await reach(before + after);
+    }
+    expect(wrong).toBe(0);
+    expect(most).toBeLessThanOrEqual(TURN + CHUNK);
+    socket.destroy();
+  });
+});
+
 describe('implicit TLS', () => {
   const tls = (port: number, more: Partial<Endpoint> = {}) =>
     endpointTo(port, { host: 'localhost', security: 'tls', tls: trust, ...more });
