@@ -31,6 +31,10 @@ const SQL = {
     where m.account = ? and m.key = ? and m.occurrence = ?`,
   any: 'select 1 from message where account = ? limit 1',
   message: 'select id from message where account = ? and key = ? and occurrence = ?',
+  addMessage: `insert into message
+    (account, key, occurrence, label, size, header, canonical_header, body, digest_size, deliveries)
+    values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+    on conflict (account, key, occurrence) do nothing`,
   putMessage: `insert into message
     (account, key, occurrence, label, size, header, canonical_header, body, digest_size, deliveries)
     values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
@@ -417,8 +421,7 @@ export class SqliteAccountLedger implements AccountLedger {
 
   #putIntent(run: number, intent: Intent): void {
     const { digest, internalDate } = intent;
-    const message = this.#db.number(
-      SQL.putMessage,
+    const message = this.#putMessage([
       ...this.#key(intent.message),
       intent.label,
       intent.size,
@@ -427,7 +430,7 @@ export class SqliteAccountLedger implements AccountLedger {
       digest.body,
       digest.size,
       intent.deliveries,
-    );
+    ]);
     if (message === null) throw bug('a message was not recorded');
     const mailbox = this.#mailbox(intent.mailbox) ?? this.#addMailbox(intent.mailbox);
     const put = () =>
@@ -453,6 +456,12 @@ export class SqliteAccountLedger implements AccountLedger {
     this.#messages.set(nameOf(intent.message), message);
     // The last guard against sending a message twice: what is done or in doubt cannot be announced again.
     if (added === 0) throw bug(`intent for a delivery that is done or unsettled (${intent.label})`);
+  }
+
+  /** Nearly every message is new: a plain insert is tried first, for one that gives back its id takes longer. */
+  #putMessage(row: readonly unknown[]): number | null {
+    const { changes, lastInsertRowid } = this.#db.statement(SQL.addMessage).run(...row);
+    return changes === 1 ? Number(lastInsertRowid) : this.#db.number(SQL.putMessage, ...row);
   }
 
   /** Whether it says a copy is its own that belongs to another delivery, which may have come first meanwhile. */
