@@ -19,7 +19,8 @@ export class MessageDigester {
   readonly #body = new Section();
   #size = 0;
   #inBody = false;
-  #line: LineState = { atStart: true, afterCr: false };
+  /** The first octets, two will do, of the header line that the last chunk began or went on with. */
+  #lineSoFar = '';
   #octetsSeen = 0;
   /** latin1 */
   #kept = '';
@@ -78,25 +79,24 @@ export class MessageDigester {
 
   /** Index after the empty line that ends the header section, or the chunk's length if it goes on. */
   #headerEnd(chunk: Buffer): number {
-    let { atStart, afterCr } = this.#line;
     let seen = this.#octetsSeen;
+    let start = 0;
+    let before = this.#lineSoFar;
     for (let i = 0; i < chunk.length; i++) {
       const octet = chunk[i] as number;
       seen |= octet;
-      if (octet === LF) {
-        if (atStart) {
-          this.#octetsSeen = seen;
-          this.#inBody = true;
-          return i + 1;
-        }
-        atStart = true;
-        afterCr = false;
-      } else if (atStart) {
-        if (octet === CR && !afterCr) afterCr = true;
-        else atStart = false;
+      if (octet !== LF) continue;
+      const length = before.length + i - start;
+      if (length === 0 || (length === 1 && (i > start ? chunk[start] === CR : before === '\r'))) {
+        this.#octetsSeen = seen;
+        this.#inBody = true;
+        return i + 1;
       }
+      start = i + 1;
+      before = '';
     }
-    this.#line = { atStart, afterCr };
+    // Two octets make a line that is not empty, whatever follows.
+    if (before.length < 2) this.#lineSoFar = before + chunk.toString('latin1', start, start + 2);
     this.#octetsSeen = seen;
     return chunk.length;
   }
@@ -132,11 +132,6 @@ function sha256(octets: Buffer): string {
 
 const NOTHING = sha256(Buffer.alloc(0));
 
-interface LineState {
-  readonly atStart: boolean;
-  readonly afterCr: boolean;
-}
-
 /**
  * Names of fields that servers, mail programs and exports write, change or drop after a message was delivered. Google's
  * export fields are among them: a label changed between two exports must not make the same mail new.
@@ -171,19 +166,21 @@ let scratch = Buffer.allocUnsafeSlow(16 * 1024);
 function canonical(section: string): Buffer {
   // The last line may lack its end.
   if (section.length >= scratch.length) scratch = Buffer.allocUnsafeSlow(2 * section.length);
+  // In place: what is kept is never ahead of what is read.
   const octets = scratch;
+  octets.write(section, 'latin1');
   let kept = 0;
   const field = new FieldCursor(section);
   while (field.next()) {
     VOLATILE.lastIndex = field.start;
     if (VOLATILE.test(section)) continue;
     for (let i = field.start; i < field.nameEnd; i++) {
-      const octet = NAME_OCTET[section.charCodeAt(i)] as number;
+      const octet = NAME_OCTET[octets[i] as number] as number;
       if (octet !== 0) octets[kept++] = octet;
     }
     octets[kept++] = COLON;
     for (let i = field.valueStart; i < field.end; i++) {
-      const octet = section.charCodeAt(i);
+      const octet = octets[i] as number;
       if (REPLACED[octet] === 0) octets[kept++] = octet;
     }
     octets[kept++] = LF;
