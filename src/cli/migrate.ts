@@ -39,7 +39,7 @@ export async function migrateCommand(
   const given = flags.plan === undefined ? null : readPlan(flags.plan);
   const accounts = given === null ? chosenAccounts(config, names) : accountsOfPlan(given, config, names);
   const unplanned = given === null ? [] : unplannedAccounts(given, given.result);
-  if (unplanned.length > 0 && flags.quiet !== true)
+  if (unplanned.length > 0 && flags.quiet !== true && flags.events !== '-')
     err(`The plan is without ${unplanned.join(', ')}: the dry run did not get to the end of that. It is left alone.`);
   const state = stateFile(config, flags.state);
   const stop = listenForSignals(text => {

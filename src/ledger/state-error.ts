@@ -1,19 +1,23 @@
 import { existsSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { asFerryError, FerryError } from '../errors.js';
+import { asFerryError, FerryError, printable } from '../errors.js';
 
 /** What the driver or the file system said of the state file, in our words. */
 export function stateError(thrown: unknown, path: string): FerryError {
   if (thrown instanceof FerryError) return thrown;
   const code = codeOf(thrown);
   if (code === 'ERR_DLOPEN_FAILED' || /^Could not locate the bindings file/.test(messageOf(thrown))) {
-    // Its text tells what to do to the module, which is not what its user installed.
+    const otherNode = /NODE_MODULE_VERSION/.test(messageOf(thrown));
+    const why = otherNode
+      ? 'it was installed with another one'
+      : printable(messageOf(thrown).split('\n')[0] ?? '', 300);
+    // Its own text tells what to do to a module its user never installed.
     return new FerryError(
       'STATE_UNWRITABLE',
-      `SQLite, installed with mailferry, does not load in Node ${process.version}`,
+      `SQLite, installed with mailferry, does not load in Node ${process.version}: ${why}`,
       {
         cause: thrown,
-        hint: 'Install mailferry once more with this Node, scripts allowed (npm ci, or npm install -g): another one installed it.',
+        hint: 'Install mailferry once more with this Node, scripts allowed (npm ci, or npm install -g).',
       },
     );
   }

@@ -13,13 +13,24 @@ it('a checkout that was not built says how to build it', () => {
   expect(stderr.toString()).toBe(`mailferry: it is not built yet\n  In ${home.dir}/ run: npm ci && npm run build\n`);
 });
 
-it('a driver of another Node says what to install, not that mailferry is at fault', async () => {
+it.each([
+  [
+    'of another Node',
+    'built with\\nNODE_MODULE_VERSION 108',
+    /does not load in Node v\d.*: it was installed with another one\n.*npm ci/,
+  ],
+  [
+    'that lacks a library',
+    'libstdc++.so.6: cannot open\\nmore',
+    /does not load in Node v\d.*: libstdc\+\+\.so\.6: cannot open\n.*npm ci/,
+  ],
+])('a driver %s says why and what to install, not that mailferry is at fault', async (_, says, shown) => {
   const home = scratch();
   home.configure({ accounts: [{ name: 'a', from: pop3({ port: 1 }), to: imap({ port: 1 }), folder: 'A' }] });
-  const loads = `process.dlopen = () => { throw Object.assign(new Error('another version'), { code: 'ERR_DLOPEN_FAILED' }); };`;
+  const loads = `process.dlopen = () => { throw Object.assign(new Error('${says}'), { code: 'ERR_DLOPEN_FAILED' }); };`;
   const node = home.write('node.cjs', loads);
   const { code, err } = await home.start(['migrate'], { NODE_OPTIONS: `--require ${node}` }).finished;
   expect(code).toBe(73);
-  expect(err).toMatch(/does not load in Node v\d.*\n.*npm ci/);
-  expect(err).not.toMatch(/another version|report it/);
+  expect(err).toMatch(shown);
+  expect(err).not.toMatch(/report it/);
 });
