@@ -6,22 +6,9 @@ import { asFerryError, FerryError, printable } from '../errors.js';
 export function stateError(thrown: unknown, path: string): FerryError {
   if (thrown instanceof FerryError) return thrown;
   const code = codeOf(thrown);
-  if (code === 'ERR_DLOPEN_FAILED' || /^Could not locate the bindings file/.test(messageOf(thrown))) {
-    const otherNode = /NODE_MODULE_VERSION/.test(messageOf(thrown));
-    const why = otherNode
-      ? 'it was installed with another one'
-      : printable(messageOf(thrown).split('\n')[0] ?? '', 300);
-    // Its own text tells what to do to a module its user never installed.
-    return new FerryError(
-      'STATE_UNWRITABLE',
-      `SQLite, installed with mailferry, does not load in Node ${process.version}: ${why}`,
-      {
-        cause: thrown,
-        hint: 'Install mailferry once more with this Node, scripts allowed (npm ci, or npm install -g).',
-      },
-    );
-  }
-  const said = `${messageOf(thrown)} (${code})`;
+  const text = messageOf(thrown);
+  if (code === 'ERR_DLOPEN_FAILED' || /^Could not locate the bindings file/.test(text)) return notLoaded(text, thrown);
+  const said = `${text} (${code})`;
   if (/^(ENOENT|ENOTDIR)$/.test(code) && !existsSync(dirname(path))) {
     return unwritable(`the directory ${dirname(path)} of the state file does not exist`, thrown);
   }
@@ -52,6 +39,17 @@ export function codeOf(thrown: unknown): string {
 
 function messageOf(thrown: unknown): string {
   return thrown instanceof Error ? thrown.message : String(thrown);
+}
+
+/** Not in the driver's words alone: they tell what to do to a module its user never installed. */
+function notLoaded(said: string, cause: unknown): FerryError {
+  const otherNode = said.includes('NODE_MODULE_VERSION');
+  const why = otherNode ? 'it was installed with another one' : printable(said.split('\n')[0] ?? '', 300);
+  return new FerryError(
+    'STATE_UNWRITABLE',
+    `SQLite, installed with mailferry, does not load in Node ${process.version}: ${why}`,
+    { cause, hint: 'Install mailferry once more with this Node, scripts allowed (npm ci, or npm install -g).' },
+  );
 }
 
 function unwritable(text: string, cause: unknown): FerryError {
