@@ -25,19 +25,18 @@ const IDS_KEPT = 10_000;
 const INTENT = STATES.indexOf('intent');
 const DONE = STATES.indexOf('done');
 
+const INSERT_MESSAGE = `insert into message
+    (account, key, occurrence, label, size, header, canonical_header, body, digest_size, deliveries)
+    values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`;
+
 /** State numbers are those of STATES. */
 const SQL = {
   recorded: `select ${STANDING}, m.size from message m left join delivery d on d.message = m.id
     where m.account = ? and m.key = ? and m.occurrence = ?`,
   any: 'select 1 from message where account = ? limit 1',
   message: 'select id from message where account = ? and key = ? and occurrence = ?',
-  addMessage: `insert into message
-    (account, key, occurrence, label, size, header, canonical_header, body, digest_size, deliveries)
-    values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-    on conflict (account, key, occurrence) do nothing`,
-  putMessage: `insert into message
-    (account, key, occurrence, label, size, header, canonical_header, body, digest_size, deliveries)
-    values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+  addMessage: `${INSERT_MESSAGE} on conflict (account, key, occurrence) do nothing`,
+  putMessage: `${INSERT_MESSAGE}
     on conflict (account, key, occurrence) do update set label = excluded.label, size = excluded.size,
       header = excluded.header, canonical_header = excluded.canonical_header, body = excluded.body,
       digest_size = excluded.digest_size, deliveries = excluded.deliveries, skip = null
