@@ -26,7 +26,7 @@ const MOZILLA2 = { imapDeleted: 0x0020_0000, receiptSent: 0x0080_0000, label: 0x
  * X-Mozilla-Status2, X-Mozilla-Keys. Only for such files: in mail fresh from a server a stranger may have written them.
  * A message marked deleted has \Deleted; whether it is carried is the caller's choice.
  */
-export function flagsFromFields(fields: MessageFacts['fields']): FlagFacts {
+export function flagsFromFields(fields: Pick<MessageFacts['fields'], 'get'>): FlagFacts {
   const system = new Set<SystemFlag>();
   const keywords = new Set<string>();
   const dropped: string[] = [];

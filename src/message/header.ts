@@ -95,9 +95,7 @@ export class HeaderFields {
   }
 
   has(name: string): boolean {
-    const field = new FieldCursor(this.#section);
-    while (field.next()) if (field.isNamed(name)) return true;
-    return false;
+    return this.get(name) !== undefined;
   }
 
   /** Whether not one line is a field. */
