@@ -21,7 +21,7 @@ import { ping, tellAfter } from './notify.js';
 import { openOutput } from './output-file.js';
 import { fingerprintOf, PlanWriter, readPlan } from './plan-file.js';
 import type { MigrateFlags } from './program.js';
-import { isPlanName, show } from './show.js';
+import { isForPeople, isPlanName, show } from './show.js';
 import { listenForSignals } from './signals.js';
 import { buildJobs } from './wiring.js';
 
@@ -39,7 +39,7 @@ export async function migrateCommand(
   const given = flags.plan === undefined ? null : readPlan(flags.plan);
   const accounts = given === null ? chosenAccounts(config, names) : accountsOfPlan(given, config, names);
   const unplanned = given === null ? [] : unplannedAccounts(given, given.result);
-  if (unplanned.length > 0 && flags.quiet !== true && flags.events !== '-')
+  if (unplanned.length > 0 && isForPeople(flags))
     err(`The plan is without ${unplanned.join(', ')}: the dry run did not get to the end of that. It is left alone.`);
   const state = stateFile(config, flags.state);
   const stop = listenForSignals(text => {

@@ -24,7 +24,7 @@ export async function show(
 ): Promise<number> {
   await print(result, flags);
   const unwritten = [...troubles];
-  if (planSaid !== null && flags.quiet !== true && flags.events !== '-') err(planSaid);
+  if (planSaid !== null && isForPeople(flags)) err(planSaid);
   for (const file of [flags.report, isPlanName(flags.output) ? undefined : flags.output]) {
     if (file === undefined) continue;
     try {
@@ -43,6 +43,11 @@ export async function show(
   if (result.exitCode !== 0 || unwritten.length === 0) return result.exitCode;
   err(`mailferry: exit 1 for that; the ${result.dryRun ? 'dry run' : 'run'} itself ended with 0`);
   return 1;
+}
+
+/** Whether standard error is for people: not kept quiet, and not for the events. */
+export function isForPeople({ quiet, events }: MigrateFlags): boolean {
+  return quiet !== true && events !== '-';
 }
 
 /** -o FILE.json is the plan; every other ending is its report. */
