@@ -39,12 +39,15 @@ export async function migrateCommand(
   const given = flags.plan === undefined ? null : readPlan(flags.plan);
   const accounts = given === null ? chosenAccounts(config, names) : accountsOfPlan(given, config, names);
   const unplanned = given === null ? [] : unplannedAccounts(given, given.result);
-  if (unplanned.length > 0 && isForPeople(flags))
-    err(`The plan is without ${unplanned.join(', ')}: the dry run did not get to the end of that. It is left alone.`);
+  if (unplanned.length > 0 && names.length === 0 && isForPeople(flags))
+    err(`Left alone: ${unplanned.join(', ')}. The dry run did not look at all of that, so the plan is without it.`);
   const state = stateFile(config, flags.state);
-  const stop = listenForSignals(text => {
-    if (flags.quiet !== true) err(text);
-  });
+  const stop = listenForSignals(
+    text => {
+      if (isForPeople(flags)) err(text);
+    },
+    what === 'migrate' ? '; run again to continue' : '; nothing was changed',
+  );
   const progress = progressOf(flags);
   const keeper = flags.saveFailed === undefined ? null : new FailedMail(flags.saveFailed);
   const saved = keeper === null ? {} : { saved: (_: string, octets: Iterable<Buffer>) => keeper.keep(octets) };

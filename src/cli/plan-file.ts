@@ -42,6 +42,7 @@ export class PlanWriter {
   #waiting = '';
   #messages = 0;
   #trouble: FerryError | null = null;
+  readonly #onExit = (): void => this.discard();
 
   constructor(path: string, created: Date) {
     this.#path = path;
@@ -50,6 +51,8 @@ export class PlanWriter {
       // Not by a name somebody could have put a link at.
       this.#file = openSync(this.#beside, 'wx', 0o600);
     });
+    // A second signal ends the process at once.
+    process.once('exit', this.#onExit);
     const head = { version: 1, kind: 'mailferry-plan', created: created.toISOString() } satisfies Partial<Plan>;
     this.#write(`${safeJson(head).slice(0, -1)},\n"messages":[`);
   }
@@ -77,6 +80,7 @@ export class PlanWriter {
       this.discard();
       return { trouble: this.#trouble, said: null };
     }
+    process.off('exit', this.#onExit);
     const path = printable(this.#path);
     const without = unplannedAccounts({ accounts }, result);
     const whole = without.length === 0 ? '' : `, without ${without.join(', ')}`;
@@ -87,6 +91,7 @@ export class PlanWriter {
   }
 
   discard(): void {
+    process.off('exit', this.#onExit);
     this.#close();
     this.#try(() => rmSync(this.#beside, { force: true }));
   }

@@ -5,14 +5,17 @@ import type { Stop } from '../run/account-job.js';
 const FINISH_MS = 10_000;
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
-/** First signal: finish what is in flight, bounded; second: stop at once. The ledger is safe either way. */
-export function listenForSignals(say: (text: string) => void): Stop & { release(): void } {
+/**
+ * First signal: finish what is in flight, bounded; second: stop at once. The ledger is safe either way.
+ * @param atOnce said with the second: what that means for the user
+ */
+export function listenForSignals(say: (text: string) => void, atOnce = ''): Stop & { release(): void } {
   const graceful = new AbortController();
   const now = new AbortController();
   let timer: NodeJS.Timeout | null = null;
   const onSignal = (signal: NodeJS.Signals) => {
     if (graceful.signal.aborted) {
-      say(`mailferry: ${signal} again: stopped at once; run again to continue`);
+      say(`mailferry: ${signal} again: stopped at once${atOnce}`);
       process.exit(75);
     }
     const reason = new FerryError('INTERRUPTED', `stopped by ${signal}`);

@@ -1,10 +1,10 @@
 import { resolve } from 'node:path';
-import type { AccountConfig } from '../config/config.js';
 import { loadConfig } from '../config/load.js';
 import { FerryError, printable } from '../errors.js';
 import type { AccountStatus } from '../ledger/ledger.js';
 import { openLedgerReadOnly } from '../ledger/sqlite-ledger.js';
 import { renderStatus, renderStatusJson } from '../report/status.js';
+import type { Ends } from '../run/account-job.js';
 import { lastResults } from '../run/recorded-result.js';
 import { chosenAccounts } from './accounts.js';
 import { endsOf } from './ends.js';
@@ -20,13 +20,13 @@ export function statusCommand(names: readonly string[], flags: ConfigFlags & { r
   try {
     const all = ledger.status(chosen.length === 0 ? null : chosen);
     const known = new Map(all.map(status => [status.name, status]));
-    for (const account of configured) if (!known.has(account.name)) known.set(account.name, neverRun(account));
+    const ends = new Map(configured.map(account => [account.name, endsOf(account)]));
+    for (const [name, its] of ends) if (!known.has(name)) known.set(name, neverRun(name, its));
     const recorded = chosen.length === 0 ? all : chosen.flatMap(name => known.get(name) ?? []);
     const missing = config === null ? chosen.filter(name => !known.has(name)) : [];
     if (missing.length > 0)
       throw new FerryError('USAGE', `no account ${missing.map(name => printable(name)).join(', ')} in this state file`);
     const last = lastResults(recorded);
-    const ends = new Map(configured.map(account => [account.name, endsOf(account)]));
     const rows = recorded.map(status => {
       const told = last.get(status.name);
       // The ledger's own names tell neither how a server is reached nor at which port.
@@ -43,10 +43,10 @@ export function statusCommand(names: readonly string[], flags: ConfigFlags & { r
   }
 }
 
-function neverRun(account: AccountConfig): AccountStatus {
+function neverRun(name: string, ends: Ends): AccountStatus {
   return {
-    name: account.name,
-    ...endsOf(account),
+    name,
+    ...ends,
     lastRun: null,
     done: 0,
     refused: 0,

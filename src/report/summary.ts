@@ -445,7 +445,8 @@ export function nextSteps(result: RunResult): string[] {
   if (result.accounts.some(lacksRoom)) steps.add(ERRORS.QUOTA_EXCEEDED.hint);
   if (result.accounts.some(a => a.unknown?.some(figure => figure !== 'adopted')))
     steps.add('mailferry plan --full reads whole messages and tells what is unknown here.');
-  if (result.dryRun && totals.copied + totals.adopted > 0) steps.add('Run mailferry migrate to carry this out.');
+  if (result.dryRun && !steps.has(LOOK_AGAIN) && totals.copied + totals.adopted > 0)
+    steps.add('Run mailferry migrate to carry this out.');
   steps.delete('');
   return [...steps];
 }

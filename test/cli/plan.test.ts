@@ -393,7 +393,8 @@ describe('a plan file', () => {
     expect(planIn(home).accounts.map(({ name }) => name)).toEqual(['good']);
     renameSync(home.path('plan.json'), home.path('later.json'));
     const carried = await home.run('migrate', '--plan', 'later.json');
-    expect([carried.code, carried.err]).toEqual([0, expect.stringContaining('The plan is without bad:')]);
+    expect([carried.code, carried.err]).toEqual([0, expect.stringContaining('Left alone: bad. The dry run')]);
+    expect((await home.run('migrate', 'good', '--plan', 'later.json')).err).not.toContain('bad');
     expect([times(good, 'RETR'), times(bad, 'RETR')]).toEqual([2, 0]);
   });
 

@@ -72,10 +72,10 @@ describe('the text report', () => {
     expect(text).toContain('Run again to continue');
   });
 
-  test('does not promise that a dry run which broke off is continued: it has done nothing', () => {
+  test('does not promise that a dry run which broke off is continued, nor that its figures are whole', () => {
     const broken = (code: 'UNREACHABLE' | 'INTERRUPTED') => {
       const error = { code, side: null, text: 'it broke off', hint: ERRORS[code].hint };
-      const look = account({ exitCode: ERRORS[code].exit, listed: 5, left: 5, error });
+      const look = account({ exitCode: ERRORS[code].exit, listed: 9, copied: 4, left: 5, error });
       return renderText(run([look], { dryRun: true, exitCode: look.exitCode }));
     };
     const again = '- Run mailferry plan again: not all messages were looked at.\n';
