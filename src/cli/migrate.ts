@@ -46,7 +46,7 @@ export async function migrateCommand(
     text => {
       if (isForPeople(flags)) err(text);
     },
-    what === 'migrate' ? '; run again to continue' : '; nothing was changed',
+    what === 'plan' ? '; nothing was changed' : '; run again to continue',
   );
   const progress = progressOf(flags);
   const keeper = flags.saveFailed === undefined ? null : new FailedMail(flags.saveFailed);

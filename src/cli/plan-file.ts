@@ -80,7 +80,6 @@ export class PlanWriter {
       this.discard();
       return { trouble: this.#trouble, said: null };
     }
-    process.off('exit', this.#onExit);
     const path = printable(this.#path);
     const without = unplannedAccounts({ accounts }, result);
     const whole = without.length === 0 ? '' : `, without ${without.join(', ')}`;
@@ -91,7 +90,6 @@ export class PlanWriter {
   }
 
   discard(): void {
-    process.off('exit', this.#onExit);
     this.#close();
     this.#try(() => rmSync(this.#beside, { force: true }));
   }
@@ -113,6 +111,7 @@ export class PlanWriter {
   }
 
   #close(): void {
+    process.off('exit', this.#onExit);
     const file = this.#file;
     this.#file = null;
     if (file !== null) this.#try(() => closeSync(file));

@@ -1,4 +1,5 @@
 import { spawnSync } from 'node:child_process';
+import { readdirSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import type { FakeImap } from '../servers/imap-fake.js';
 import { accountOf, type Home, imap, pop3, resultOf, scratch } from './mailferry.js';
@@ -100,6 +101,24 @@ describe('a second signal', () => {
     to.faults.message = () => 'store';
     await runClean(home);
     expectAllOnce(to);
+  });
+
+  it('leaves nothing of the plan that a dry run had begun to write', async () => {
+    const { home, to } = await ready();
+    const before = readdirSync(home.dir);
+    const going = home.start(['plan', '-o', 'plan.json']);
+    // The plan is put in its place only once both servers are left.
+    to.faults.command = line => {
+      if (line !== 'LOGOUT') return undefined;
+      going.child.kill('SIGINT');
+      return { reply: '' };
+    };
+    await going.said('finishing what is in flight');
+    expect(readdirSync(home.dir)).toHaveLength(before.length + 1);
+    going.child.kill('SIGINT');
+    const { code, err } = await going.finished;
+    expect([code, err]).toEqual([75, expect.stringContaining('stopped at once; nothing was changed')]);
+    expect(readdirSync(home.dir)).toEqual(before);
   });
 });
 
