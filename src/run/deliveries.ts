@@ -9,7 +9,7 @@ import { openStaging, usesStaging } from './staging.js';
 import type { Tally } from './tally.js';
 
 /** Octets after which a batch is sent even if more messages would fit: what one lost connection puts in doubt. */
-const BATCH_OCTETS = 8 * 1024 * 1024;
+const BATCH_OCTETS = 4 * 1024 * 1024;
 /** The first batch is this small and each later one may be twice the one before: the server begins while more is read. */
 const FIRST_BATCH_OCTETS = 1024 * 1024;
 /** The last messages are shared among the lanes, so that none waits for the others; no batch is smaller for that. */

@@ -30,6 +30,8 @@ export interface ConnectOptions {
   readonly endpoint: Endpoint;
   readonly credentials: Credentials;
   readonly compress: boolean;
+  /** It is for appending alone: nothing is asked about mailboxes. */
+  readonly forMail: boolean;
   readonly log: (line: string) => void;
 }
 
@@ -92,6 +94,7 @@ async function attempt(options: ConnectOptions, secret: Secret, signal: AbortSig
     maxLiteralSize: LITERAL_OCTETS,
     maxResponseSize: RESPONSE_OCTETS,
   });
+  askLess(client, options.forMail);
   // We never enable QRESYNC. Walking the range of one made-up VANISHED would keep the process busy for minutes.
   Object.assign(client, { untaggedVanished: async () => {} });
   // An 'error' nobody listens to ends the process; what it means is told by the promise that rejects.
@@ -134,6 +137,20 @@ async function attempt(options: ConnectOptions, secret: Secret, signal: AbortSig
   } finally {
     unwatch();
   }
+}
+
+/**
+ * imapflow asks more than is needed: ID before the login and again after it, the namespace on every connection, and who
+ * subscribed to what. Each of them is a round trip in which no mail is on its way.
+ */
+function askLess(client: ImapFlow, forMail: boolean): void {
+  const { run } = client as unknown as { readonly run: (command: string, ...rest: unknown[]) => Promise<unknown> };
+  const isNeedless = (command: string) =>
+    (command === 'ID' && !client.authenticated) || (command === 'NAMESPACE' && forMail);
+  Object.assign(client, {
+    skipLsub: true,
+    run: async (command: string, ...rest: unknown[]) => !isNeedless(command) && run.call(client, command, ...rest),
+  });
 }
 
 const FIRST_LINE_OCTETS = 512;

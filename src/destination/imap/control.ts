@@ -36,7 +36,7 @@ export class Control {
 
   constructor(options: ConnectOptions) {
     // A megabyte of DEFLATE may be a gigabyte of LIST, and imapflow keeps all of it.
-    this.#options = { ...options, compress: false };
+    this.#options = { ...options, compress: false, forMail: false };
   }
 
   /** Connects where needed. */

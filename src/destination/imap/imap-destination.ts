@@ -94,6 +94,7 @@ export class ImapDestination implements Destination {
       endpoint: { ...options.endpoint, side: 'to' },
       credentials: options.credentials,
       compress: options.compress,
+      forMail: true,
       log,
     };
     this.#control = new Control(this.#connect);
@@ -476,6 +477,9 @@ function featuresOf(
 ): DestinationFeatures {
   const limit = capabilities.get('APPENDLIMIT');
   const multiAppend = capabilities.has('MULTIAPPEND');
+  // While one batch is stored the next ones are on their way: they cover a round trip. Where literals are invited the line
+  // is still until then, and fewer are shared out more evenly.
+  const perSession = multiAppend && literals === 'plus' ? 4 : 2;
   return {
     uidPlus: capabilities.has('UIDPLUS'),
     move: capabilities.has('MOVE'),
@@ -484,9 +488,8 @@ function featuresOf(
     nonSyncLiterals: literals === 'plus',
     appendLimit: typeof limit === 'number' ? limit : profile.appendLimit,
     batchMessages: multiAppend ? profile.batchMessages : SINGLES[literals],
-    // Two for each session: while one batch is stored the next is on its way.
     get lanes() {
-      return 2 * Math.min(lanes.limit, Math.max(1, profile.connections - 1));
+      return perSession * Math.min(lanes.limit, Math.max(1, profile.connections - 1));
     },
     octets: profile.octets,
     caseMatters: profile.caseInNames === 'kept',

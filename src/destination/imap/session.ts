@@ -65,7 +65,7 @@ interface Command {
 }
 
 /** Commands and octets sent and not answered yet; beyond it the next command waits. */
-const OCTETS_IN_FLIGHT = 8 * 1024 * 1024;
+const OCTETS_IN_FLIGHT = 16 * 1024 * 1024;
 const COMMANDS_IN_FLIGHT = 128;
 /** Octets the socket may hold before writing pauses for it. */
 const SOCKET_BACKLOG = 256 * 1024;

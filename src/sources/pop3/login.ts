@@ -10,6 +10,12 @@ import { greetingRefusal, loginRefusal, type StatusLine } from './status-line.js
 /** Octets. */
 const READ_AT_ONCE = 256 * 1024;
 
+/** A session that is logged in, and its answer to STAT. */
+export interface LoggedIn {
+  readonly session: Pop3Session;
+  readonly stat: StatusLine;
+}
+
 /**
  * Connects and logs in; capabilities are asked before, after STLS and after the login, which may each change them. A
  * password is tried once. A token that was refused is replaced once, in a new connection.
@@ -20,7 +26,7 @@ export async function openSession(
   credentials: Credentials,
   pipelining: 'auto' | 'off',
   signal: AbortSignal,
-): Promise<Pop3Session> {
+): Promise<LoggedIn> {
   const { secret } = credentials;
   if (secret.kind === 'password') {
     return connectAndLogIn(endpoint, pipelining, signal, session =>
@@ -45,10 +51,10 @@ async function connectAndLogIn(
   pipelining: 'auto' | 'off',
   signal: AbortSignal,
   logIn: (session: Pop3Session) => Promise<void>,
-): Promise<Pop3Session> {
+): Promise<LoggedIn> {
   const session = new Pop3Session(await dial(endpoint, signal, READ_AT_ONCE), endpoint, pipelining);
   try {
-    await session.under(signal, async () => {
+    const stat = await session.under(signal, async () => {
       await awaitGreeting(session, endpoint, signal);
       await session.askCapabilities();
       if (endpoint.security === 'starttls') {
@@ -56,9 +62,12 @@ async function connectAndLogIn(
         await session.askCapabilities();
       }
       await logIn(session);
-      await session.askCapabilities();
+      const capabilities = session.askCapabilities();
+      if (session.window(2) === 1) await capabilities;
+      const [line] = await Promise.all([session.ask('STAT', 'STAT'), capabilities]);
+      return line;
     });
-    return session;
+    return { session, stat };
   } catch (error) {
     session.drop();
     throw error;

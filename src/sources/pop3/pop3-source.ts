@@ -22,7 +22,7 @@ import { type DigestOutcome, digest, mark, Retrieval, top } from './message-comm
 import { type Begun, pipelined, type Work } from './pipeline.js';
 import { CommandRefused, type Pop3Session } from './pop3-session.js';
 import { type Entry, type Listing, ListingCap, type Paired, pair, sizeOf, takeLine, uniqueId } from './scan-listing.js';
-import { isTemporary, words } from './status-line.js';
+import { isTemporary, type StatusLine, words } from './status-line.js';
 
 export interface Pop3SourceOptions {
   readonly endpoint: Endpoint;
@@ -111,18 +111,16 @@ export class Pop3Source implements Source {
     if (this.#session?.alive === true && this.#facts !== null) return this.#facts;
     await this.#keepLoginDelay(signal);
     const { credentials, pipelining } = this.#options;
-    const session = await openSession(this.#endpoint, credentials, pipelining, signal);
+    const { session, stat } = await openSession(this.#endpoint, credentials, pipelining, signal);
     this.#session = session;
     this.#sessionId = randomUUID();
     const { capabilities } = session;
     this.#loginNotBefore = performance.now() + capabilities.loginDelay * 1000;
     this.#quitTakesMail = capabilities.expiresAtOnce || isGmail(this.#endpoint.host);
-    const { messages, octets } = await session.under(signal, async () => {
-      const stat = await this.#stat(session);
-      this.#hasUidl = capabilities.has('UIDL') || (await this.#answersUidl(session, stat.messages));
-      return stat;
-    });
+    const { messages, octets } = counts(stat);
     this.#messages = messages;
+    this.#hasUidl =
+      capabilities.has('UIDL') || (await session.under(signal, () => this.#answersUidl(session, messages)));
     this.#facts = {
       security: session.security === 'plain' ? plainly(this.#endpoint) : session.security,
       capabilities: capabilities.list(),
@@ -267,16 +265,6 @@ export class Pop3Source implements Source {
       throw new FerryError('THROTTLED', text, { side: 'from', retryAfter: wait });
     }
     await within(Number.POSITIVE_INFINITY, signal, lateQuit, inner => pause(wait, inner));
-  }
-
-  async #stat(session: Pop3Session): Promise<{ messages: number | null; octets: number | null }> {
-    try {
-      const match = /^(\d{1,15}) (\d{1,15})/.exec(await session.STAT());
-      return { messages: match ? Number(match[1]) : null, octets: match ? Number(match[2]) : null };
-    } catch (error) {
-      if (error instanceof CommandRefused) return { messages: null, octets: null };
-      throw error;
-    }
   }
 
   /** Whether a server that does not announce UIDL has it all the same. */
@@ -428,6 +416,12 @@ export class Pop3Source implements Source {
 
 const NOTHING_SKIPPED = { deleted: 0, pseudo: 0 };
 const GONE = { code: 'RETR_REFUSED', text: 'no longer in the maildrop' } as const;
+
+/** What STAT tells of a maildrop; nulls where it does not. */
+function counts(stat: StatusLine): { messages: number | null; octets: number | null } {
+  const match = stat.kind === 'ok' ? /^(\d{1,15}) (\d{1,15})/.exec(stat.text) : null;
+  return { messages: match ? Number(match[1]) : null, octets: match ? Number(match[2]) : null };
+}
 
 function bodyWeight(outcome: ReadOutcome): number {
   return outcome.ok ? outcome.message.body.length : 0;

@@ -110,6 +110,20 @@ describe('the session', () => {
     expect(await destination.ensure({ parts: ['b'] }, signal)).toMatchObject({ created: true });
   });
 
+  it('asks nothing twice, and for mailboxes on one connection alone', async () => {
+    await given({});
+    await destination.open(signal);
+    const mailbox = await destination.ensure({ parts: ['INBOX'] }, signal);
+    await destination.append(mailbox, mails(1), signal);
+    expect(server.connections.opened).toBe(2);
+    const asked = (name: string) => server.log.filter(line => line.startsWith(name)).length;
+    expect({ id: asked('ID'), namespace: asked('NAMESPACE'), lsub: asked('LSUB') }).toEqual({
+      id: 2,
+      namespace: 1,
+      lsub: 0,
+    });
+  });
+
   it('uses no more connections than it may', async () => {
     await given({}, { connections: 3 });
     await destination.open(signal);
@@ -123,15 +137,15 @@ describe('the session', () => {
   });
 
   it.each([
-    ['more where each message costs a round trip', without('LITERAL+'), 5],
-    ['no more where it does not', GOOD, 2],
-  ])('has over a long line %s', async (_, capabilities, sessions) => {
+    ['more where each message costs a round trip', without('LITERAL+'), 5, 2],
+    ['no more where it does not', GOOD, 2, 4],
+  ])('has over a long line %s', async (_, capabilities, sessions, batches) => {
     await given({ capabilities });
     const line = await startDelayProxy(server.port, 15);
     const afar = destinationAt(line.port, { profile: 'dovecot', connections: 3, connectionsAfar: 6 });
     await afar.open(signal);
     const { lanes } = afar.features;
-    expect(lanes).toBe(2 * sessions);
+    expect(lanes).toBe(batches * sessions);
     const mailbox = await afar.ensure({ parts: ['a'] }, signal);
     await Promise.all(Array.from({ length: lanes }, () => afar.append(mailbox, mails(2), signal)));
     expect(server.mailbox('a').messages).toHaveLength(2 * lanes);

@@ -42,6 +42,40 @@ describe('logging in with a password', () => {
     expect(await commandsOfLogin({})).toEqual(['CAPA', `AUTH PLAIN ${plain}`, 'CAPA', 'STAT']);
   });
 
+  test('asks for the capabilities and the size of the maildrop in one round trip where PIPELINING is announced', async () => {
+    const capabilities = '+OK\r\nUSER\r\nUIDL\r\nPIPELINING\r\n.\r\n';
+    await using server = await scriptPop3([
+      { send: '+OK hi\r\n' },
+      { expect: 'CAPA' },
+      { send: capabilities },
+      { expect: 'USER alice' },
+      { send: '+OK\r\n' },
+      { expect: 'PASS secret' },
+      { send: '+OK\r\n' },
+      { expect: 'CAPA' },
+      { expect: 'STAT' },
+      { send: `${capabilities}+OK 3 1200\r\n` },
+    ]);
+    const source = sourceFor(server);
+    expect(await source.open(never)).toMatchObject({ messages: 3, octets: 1200 });
+    await source.close(false);
+  });
+
+  test('sends nothing ahead where it is not', async () => {
+    const behindCapa: number[] = [];
+    await using server = await startPop3({
+      capa: ['USER', 'UIDL'],
+      reply: command => {
+        if (command === 'CAPA') behindCapa.push(server.commands.length - server.commands.lastIndexOf('CAPA') - 1);
+        return undefined;
+      },
+    });
+    const source = sourceFor(server);
+    await source.open(never);
+    await source.close(false);
+    expect(behindCapa).toEqual([0, 0]);
+  });
+
   test('uses USER and PASS where PLAIN is not offered, or where CAPA is unknown', async () => {
     expect(await commandsOfLogin({ capa: ['UIDL', 'USER'] })).toEqual([
       'CAPA',
