@@ -6,7 +6,8 @@ const FINISH_MS = 10_000;
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
 /**
- * First signal: finish what is in flight, bounded; second: stop at once. The ledger is safe either way.
+ * First signal: finish what is in flight, bounded; second: stop at once. The ledger is safe either way. After release()
+ * signals end the process as they usually do, unless one came already: the second then still ends it with 75.
  * @param atOnce said with the second: what that means for the user
  */
 export function listenForSignals(say: (text: string) => void, atOnce = ''): Stop & { release(): void } {
@@ -29,7 +30,9 @@ export function listenForSignals(say: (text: string) => void, atOnce = ''): Stop
     now: now.signal,
     release() {
       if (timer !== null) clearTimeout(timer);
-      for (const signal of SIGNALS) process.off(signal, onSignal);
+      if (!graceful.signal.aborted) for (const signal of SIGNALS) process.off(signal, onSignal);
+      // Left to end by itself, Node gives the signals up some milliseconds before it is gone.
+      else process.once('exit', code => process.exit(code));
     },
   };
 }

@@ -44,6 +44,21 @@ describe('a monitor', () => {
     expect(calls).toEqual(['POST /check/start', 'POST /check/fail']);
   });
 
+  it('is still called when a run was stopped; a second signal meanwhile ends that with 75 too', async () => {
+    const { url } = await monitor((request, response) => {
+      if (request.url !== '/check/fail') response.end();
+      else going.child.kill('SIGINT');
+    });
+    const { home, to } = await running(url);
+    to.faults.command = line => {
+      if (line.startsWith('NAMESPACE')) going.child.kill('SIGINT');
+      return undefined;
+    };
+    const going = home.start(['migrate']);
+    const { code, err } = await going.finished;
+    expect([code, err]).toEqual([75, expect.stringContaining('SIGINT again: stopped at once; run again to continue')]);
+  });
+
   const answers: [string, RequestListener, string][] = [
     ['refuses', (_, response) => void response.writeHead(404).end(), 'it answered with status 404'],
     ['sends elsewhere', (_, response) => void response.writeHead(302, { location: '/x' }).end(), 'redirect'],
