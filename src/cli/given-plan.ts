@@ -3,7 +3,7 @@ import { FerryError, printable } from '../errors.js';
 import type { AccountReader } from '../ledger/ledger.js';
 import type { AccountJob } from '../run/account-job.js';
 import type { Plan, PlannedAccount, PlannedMessage } from '../run/plan.js';
-import { checkAccount, plannedFolders, plannedJob } from '../run/planned-job.js';
+import { checkAccount, plannedJob } from '../run/planned-job.js';
 import type { RunResult } from '../run/result.js';
 
 /** Accounts of the plan, or those of them that are named. @throws PLAN_STALE, USAGE */
@@ -23,10 +23,17 @@ export function accountsOfPlan(plan: Plan, config: Config, names: readonly strin
   if (gone.length > 0)
     throw new FerryError(
       'PLAN_STALE',
-      `the configuration has no account ${gone.map(n => printable(n)).join(', ')} any more`,
+      `the plan has accounts that are not in ${config.file ?? 'the configuration'}: ${quoted(gone)}`,
+      {
+        hint: `The configuration has: ${quoted([...configured])}. Give the --config (or --from and --to) of the plan, or make a new plan.`,
+      },
     );
   const wanted = names.length === 0 ? planned : names;
   return config.accounts.filter(({ name }) => wanted.includes(name));
+}
+
+function quoted(names: readonly string[]): string {
+  return names.map(name => `"${printable(name)}"`).join(', ');
 }
 
 /** @throws PLAN_STALE before anything is done where an account is not what it was */
@@ -49,7 +56,7 @@ export function boundTo(
     if (own === undefined) messages.set(message.account, [message]);
     else own.push(message);
   }
-  return jobs.map(job => plannedJob(job, plannedFolders(messages.get(job.name) ?? []), () => reader(job.name)));
+  return jobs.map(job => plannedJob(job, messages.get(job.name) ?? [], () => reader(job.name)));
 }
 
 /** Of an account that was not looked at to its end the plan would be a part taken for the whole. */

@@ -127,27 +127,35 @@ export class PlanWriter {
   }
 }
 
-/** @throws INPUT_UNREADABLE, CONFIG_INVALID where it is no plan of this version */
-export function readPlan(path: string): Plan {
+/**
+ * @param hint the next step where the file is none
+ * @throws INPUT_UNREADABLE, CONFIG_INVALID where it is no plan of this version
+ */
+export function readPlan(path: string, hint = HINT): Plan {
   let text: string;
   try {
     text = readRegularFile(path, MAX_PLAN_OCTETS).octets.toString('utf8');
   } catch (cause) {
     const why = `cannot read the plan ${printable(path)}: ${asFerryError(cause).message}`;
-    throw new FerryError('INPUT_UNREADABLE', why, { cause, hint: HINT });
+    throw new FerryError('INPUT_UNREADABLE', why, { cause, hint });
   }
-  const parsed = planSchema.safeParse(jsonOf(text));
-  if (parsed.success) return parsed.data;
-  const [issue] = parsed.error.issues;
-  const where = issue === undefined || issue.path.length === 0 ? '' : ` at ${printable(issue.path.join('.'), 100)}`;
-  const why = `${printable(path)} is no plan of this version${where}: ${printable(issue?.message ?? '', 200)}`;
-  throw new FerryError('CONFIG_INVALID', why, { hint: HINT });
+  const plan = planOf(text);
+  if (typeof plan !== 'string') return plan;
+  throw new FerryError('CONFIG_INVALID', `${printable(path)} ${plan}`, { hint });
 }
 
-function jsonOf(text: string): unknown {
+/** The plan, or why it is none. */
+function planOf(text: string): Plan | string {
+  let json: unknown;
   try {
-    return JSON.parse(text);
+    json = JSON.parse(text);
   } catch {
-    return null;
+    return 'is no plan: it is not JSON, or only a part of it';
   }
+  const parsed = planSchema.safeParse(json);
+  if (parsed.success) return parsed.data;
+  const wrong = parsed.error.issues.map(({ path }) => printable(path.join('.'), 100));
+  if (wrong.includes('') || wrong.includes('kind')) return 'is JSON, but no plan of mailferry';
+  if (wrong.includes('version')) return 'is a plan of another version of mailferry';
+  return `is a plan that cannot be read: ${wrong[0] ?? ''} is not what a plan has there`;
 }

@@ -11,6 +11,8 @@ import { readPlan } from './plan-file.js';
 import type { ConfigFlags } from './program.js';
 import { generator } from './version.js';
 
+const NO_PLAN = 'Name a plan, made by mailferry plan -o FILE.json, or a run; without a name it is the last run.';
+
 /** The report of a run from the ledger alone, of a killed run too. */
 export async function reportCommand(
   run: string | undefined,
@@ -19,7 +21,7 @@ export async function reportCommand(
   const format = flags.output === undefined ? 'text' : reportFormatOf(flags.output);
   if (format === null)
     throw new FerryError('USAGE', `${printable(flags.output ?? '')}: a report is .txt, .json, .csv or .html`);
-  const result = run !== undefined && isFileName(run) ? readPlan(run).result : resultOf(run, flags);
+  const result = run !== undefined && isFileName(run) ? readPlan(run, NO_PLAN).result : resultOf(run, flags);
   const text = await renderReport(result, format, { generator: generator() });
   if (flags.output === undefined) {
     out(text);

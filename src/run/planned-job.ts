@@ -13,10 +13,10 @@ const NO_FILTER: Filter = { since: null, before: null, minSize: null, maxSize: n
 const NOTHING_SKIPPED = { deleted: 0, pseudo: 0 };
 
 /** Folders by message key; null: not known when the plan was made. */
-export type PlannedFolders = ReadonlyMap<string, readonly string[] | null>;
+type PlannedFolders = ReadonlyMap<string, readonly string[] | null>;
 
 /** What a plan says of one account, by message. Equal folder lists share one array. */
-export function plannedFolders(messages: Iterable<PlannedMessage>): PlannedFolders {
+function plannedFolders(messages: Iterable<PlannedMessage>): PlannedFolders {
   const shared = new Map<string, readonly string[]>();
   const folders = new Map<string, readonly string[] | null>();
   for (const message of messages) {
@@ -48,24 +48,35 @@ export function checkAccount(planned: PlannedAccount, job: AccountJob, fingerpri
  * The same job carrying just what was planned, into the folders planned. Other messages are not even listed, so they are
  * left for a later run. Anything else ends the account with PLAN_STALE: a planned message that is gone (before anything
  * is carried), or one that would go to another folder now (before it is sent).
+ * @param messages of this account
  * @param account what is recorded now; asked when the source is listed
  */
-export function plannedJob(job: AccountJob, planned: PlannedFolders, account: () => AccountReader): AccountJob {
+export function plannedJob(
+  job: AccountJob,
+  messages: readonly PlannedMessage[],
+  account: () => AccountReader,
+): AccountJob {
+  const planned = plannedFolders(messages);
   return {
     ...job,
-    source: plannedSource(job, planned, account),
+    source: plannedSource(job, messages, planned, account),
     filter: { ...NO_FILTER, newestFirst: job.filter.newestFirst, limit: job.filter.limit },
     route: (facts, ref) => plannedRoute(job, planned, facts, ref),
   };
 }
 
-function plannedSource({ source }: AccountJob, planned: PlannedFolders, account: () => AccountReader): Source {
+function plannedSource(
+  { source }: AccountJob,
+  messages: readonly PlannedMessage[],
+  planned: PlannedFolders,
+  account: () => AccountReader,
+): Source {
   return {
     get features() {
       return source.features;
     },
     open: signal => source.open(signal),
-    list: (checkpoints, signal) => plannedListing(source.list(anew(checkpoints), signal), planned, account()),
+    list: (checkpoints, signal) => plannedListing(source.list(anew(checkpoints), signal), messages, planned, account()),
     read: (refs, signal) => source.read(refs, signal),
     readHeaders: (refs, signal) => source.readHeaders(refs, signal),
     remove: (refs, signal) => source.remove(refs, signal),
@@ -80,6 +91,7 @@ function anew({ get }: CheckpointReader): CheckpointReader {
 
 async function* plannedListing(
   listing: AsyncIterable<Listing>,
+  messages: readonly PlannedMessage[],
   planned: PlannedFolders,
   account: AccountReader,
 ): AsyncIterable<Page> {
@@ -98,11 +110,11 @@ async function* plannedListing(
     yield { refs, failed, skipped: NOTHING_SKIPPED, notices: page.notices };
   }
   // Carried by an earlier attempt and removed since, or hidden by the server once it was fetched.
-  const gone = [...missing].filter(key => account.known([keyFrom(key)])[0] === null);
+  const gone = messages.filter(message => missing.has(keyOf(message)) && account.known([message])[0] === null);
   const [first] = gone;
   if (first !== undefined) {
     const rest = gone.length === 1 ? '' : ` and ${gone.length - 1} more`;
-    throw stale(`${printable(keyFrom(first).id, 100)}${rest} of the plan cannot be found at the source any more`);
+    throw stale(`${nameOf(first)}${rest} of the plan cannot be found at the source any more`);
   }
   if (others > 0) {
     const notices = [
@@ -112,10 +124,9 @@ async function* plannedListing(
   }
 }
 
-/** keyOf() undone. */
-function keyFrom(key: string): { id: string; occurrence: number } {
-  const colon = key.indexOf(':');
-  return { id: key.slice(colon + 1), occurrence: Number(key.slice(0, colon)) };
+/** As the plan shows it; of a message in a file that is only where it was, so its id too. */
+function nameOf({ id, label }: PlannedMessage): string {
+  return label.includes(id) ? printable(label) : `${printable(label)} (id ${printable(id, 100)})`;
 }
 
 function plannedRoute(job: AccountJob, planned: PlannedFolders, facts: MessageFacts, ref: Ref): Route {

@@ -273,7 +273,7 @@ describe('a plan file', () => {
     [
       'names a message that is gone',
       p => ({ ...p, messages: p.messages.map((m, i) => (i === 2 ? { ...m, id: 'gone' } : m)) }),
-      /gone of the plan cannot be found/,
+      /UIDL id-2 \(id gone\) of the plan cannot be found/,
     ],
     [
       'was made for another source',
@@ -288,7 +288,7 @@ describe('a plan file', () => {
     [
       'names an account that is no more',
       p => ({ ...p, accounts: p.accounts.map(a => ({ ...a, name: 'bob' })) }),
-      /no account bob any more/,
+      /not in \S+mailferry\.yaml: "bob" The configuration has: "alice"\. Give the --config .* or make a new plan/,
     ],
   ])('that %s is refused with 78 before anything is sent', async (_, change, why) => {
     const { home, to } = await planned();
@@ -350,16 +350,25 @@ describe('a plan file', () => {
     const plan = planIn(home);
     await home.run('plan', '--report', 'report.json', '--quiet');
     home.write('newer.json', JSON.stringify({ ...plan, version: 2 }));
+    home.write('changed.json', JSON.stringify({ ...plan, accounts: [{ name: 'alice' }] }));
     home.write('broken.json', home.read('plan.json').slice(0, -40));
-    for (const [name, code] of [
-      ['report.json', 78],
-      ['newer.json', 78],
-      ['broken.json', 78],
-      ['missing.json', 66],
-    ] as const) {
-      const finished = await home.run('migrate', '--plan', name);
-      expect([name, finished.code, finished.err]).toEqual([name, code, expect.stringMatching(/mailferry plan -o/)]);
-    }
+    home.write('letter.txt', 'Dear Ines,\n');
+    for (const [name, code, why] of [
+      ['report.json', 78, 'report.json is JSON, but no plan of mailferry'],
+      ['newer.json', 78, 'newer.json is a plan of another version'],
+      ['changed.json', 78, 'accounts.0.source is not what a plan has there'],
+      ['broken.json', 78, 'broken.json is no plan: it is not JSON, or only a part of it'],
+      ['letter.txt', 78, 'letter.txt is no plan: it is not JSON'],
+      ['missing.json', 66, 'cannot read the plan missing.json'],
+    ] as const)
+      for (const command of [
+        ['migrate', '--plan', name],
+        ['report', name],
+      ]) {
+        const finished = await home.run(...command);
+        expect([...command, finished.code, finished.err]).toEqual([...command, code, expect.stringContaining(why)]);
+        expect(finished.err).toMatch(/mailferry plan -o/);
+      }
     expect((await home.run('plan', '--plan', 'plan.json')).code).toBe(64);
     expect((await home.run('migrate', 'bob', '--plan', 'plan.json')).code).toBe(64);
   });
@@ -374,7 +383,6 @@ describe('a plan file', () => {
     expect(finished.err).toMatch(/cannot write the plan to ppp/);
     expect(accountOf(finished)).toMatchObject({ exitCode: 0, copied: 6 });
     expect(home.read(name)).toBe('an older plan');
-    expect((await home.run('plan', '-o', 'missing/plan.json', '--quiet')).code).toBe(1);
   });
 
   it('of an account that could not be looked at to its end carries nothing of it', async () => {
