@@ -1,4 +1,5 @@
-import { createWriteStream } from 'node:fs';
+import { createWriteStream, existsSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { Writable } from 'node:stream';
 import { finished } from 'node:stream/promises';
 import type { Config } from '../config/config.js';
@@ -33,6 +34,8 @@ export async function migrateCommand(
 ): Promise<number> {
   checkReportName(flags.report);
   checkReportName(flags.output);
+  // A migration is worth more than its report; a dry run can as well begin anew.
+  if (what === 'plan') for (const file of [flags.output, flags.report]) if (file !== undefined) checkFolder(file);
   if (flags.plan !== undefined && what !== 'migrate')
     throw new FerryError('USAGE', 'a plan is carried out by a real run; leave out --plan or --dry-run');
   const config = await configOf(names, flags);
@@ -193,4 +196,12 @@ function checkReportName(file: string | undefined): void {
   if (file !== undefined && reportFormatOf(file) === null) {
     throw new FerryError('USAGE', `${printable(file)}: a report is .txt, .json, .csv or .html`);
   }
+}
+
+/** @throws REPORT_UNWRITABLE */
+function checkFolder(file: string): void {
+  const folder = dirname(file);
+  if (existsSync(`${folder}/.`)) return;
+  const why = `cannot write ${printable(file)}: there is no folder ${printable(folder)} that can be entered`;
+  throw new FerryError('REPORT_UNWRITABLE', why, { hint: 'Make that folder, or name another; no server was called.' });
 }

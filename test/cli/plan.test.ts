@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync, renameSync, statSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { planSchema } from '../../src/report/plan-schema.js';
 import type { Plan } from '../../src/run/plan.js';
@@ -383,6 +383,20 @@ describe('a plan file', () => {
     expect(finished.err).toMatch(/cannot write the plan to ppp/);
     expect(accountOf(finished)).toMatchObject({ exitCode: 0, copied: 6 });
     expect(home.read(name)).toBe('an older plan');
+  });
+
+  it.each([
+    ['-o', 'missing/plan.json'],
+    ['-o', 'plan.json/plan.html'],
+    ['--report', 'missing/plan.txt'],
+  ])('asked for by %s %s, where no folder is, is refused before any server is called', async (flag, name) => {
+    const { home, to } = await planned();
+    const called = to.connections.opened;
+    const { code, out, err } = await home.run('plan', flag, name);
+    const why = `cannot write ${name}: there is no folder ${dirname(name)} that can be entered`;
+    expect([code, out, err]).toEqual([1, '', expect.stringContaining(why)]);
+    expect(err).toContain('Make that folder');
+    expect(to.connections.opened).toBe(called);
   });
 
   it('of an account that could not be looked at to its end carries nothing of it', async () => {
