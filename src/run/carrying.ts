@@ -150,7 +150,7 @@ export class Carrying {
   async #list(): Promise<Work> {
     const { job, account, emit, stop } = this.#run;
     emit({ type: 'phase', account: job.name, phase: 'connecting' });
-    const opening = job.source.open(stop.graceful);
+    const opening = job.source.open(stop.graceful, 'list');
     // The first run of an account has something to carry: both servers are called at once. What failed is told when needed.
     if (job.source.features.idsWithoutReading && account.messages() === 0 && !this.#calledAhead) {
       this.#calledAhead = true;

@@ -86,7 +86,7 @@ class Planning {
   async all(pace: Pace | null): Promise<void> {
     const { job, emit, stop } = this.#run;
     emit({ type: 'phase', account: job.name, phase: 'connecting' });
-    const { folders = [] } = await job.source.open(stop.graceful);
+    const { folders = [] } = await job.source.open(stop.graceful, 'list');
     if (job.remove.kind !== 'never' && !job.source.features.canRemove) notice(this.#run, this.#tally, CANNOT_REMOVE);
     else this.#tally.removal = removalOf(job.remove);
     emit({ type: 'phase', account: job.name, phase: 'listing' });

@@ -75,7 +75,7 @@ function plannedSource(
     get features() {
       return source.features;
     },
-    open: signal => source.open(signal),
+    open: (signal, next) => source.open(signal, next),
     list: (checkpoints, signal) => plannedListing(source.list(anew(checkpoints), signal), messages, planned, account()),
     read: (refs, signal) => source.read(refs, signal),
     readHeaders: (refs, signal) => source.readHeaders(refs, signal),

@@ -139,8 +139,11 @@ export type RemoveOutcome = {
  * above message scope; failures of one message are values. Methods are called one at a time.
  */
 export interface Source {
-  /** Logs in or opens the files. Idempotent while open. Must succeed before anything else is called. */
-  open(signal: AbortSignal): Promise<SourceFacts>;
+  /**
+   * Logs in or opens the files. Idempotent while open. Must succeed before anything else is called.
+   * @param next list: list() follows, and may be asked for together with the login
+   */
+  open(signal: AbortSignal, next?: 'list'): Promise<SourceFacts>;
   readonly features: SourceFeatures;
   /**
    * Everything there is, page by page. Throws SOURCE_LISTING_INCOMPLETE rather than give part of a listing as whole.

@@ -10,14 +10,8 @@ import { greetingRefusal, loginRefusal, type StatusLine } from './status-line.js
 /** Octets. */
 const READ_AT_ONCE = 256 * 1024;
 
-/** A session that is logged in, and its answer to STAT. */
-export interface LoggedIn {
-  readonly session: Pop3Session;
-  readonly stat: StatusLine;
-}
-
 /**
- * Connects and logs in; capabilities are asked before, after STLS and after the login, which may each change them. A
+ * Connects and logs in; capabilities are asked before and after STLS, which may change them, as the login may. A
  * password is tried once. A token that was refused is replaced once, in a new connection.
  * @throws FerryError of dial(), LOGIN_REFUSED, MAILBOX_IN_USE, THROTTLED, SERVER_BUSY, TLS_REQUIRED, CAPABILITY_MISSING
  */
@@ -26,15 +20,12 @@ export async function openSession(
   credentials: Credentials,
   pipelining: 'auto' | 'off',
   signal: AbortSignal,
-): Promise<LoggedIn> {
+): Promise<Pop3Session> {
   const { secret } = credentials;
-  if (secret.kind === 'password') {
-    return connectAndLogIn(endpoint, pipelining, signal, session =>
-      withPassword(session, endpoint, credentials, secret),
-    );
-  }
-  const attempt = (token: string) =>
-    connectAndLogIn(endpoint, pipelining, signal, session => withToken(session, endpoint, credentials, token));
+  const attemptBy = (logIn: (session: Pop3Session) => Promise<void>) =>
+    connectAndLogIn(endpoint, pipelining, signal, logIn);
+  if (secret.kind === 'password') return attemptBy(session => withPassword(session, endpoint, credentials, secret));
+  const attempt = (token: string) => attemptBy(session => withToken(session, endpoint, credentials, token));
   const token = await secret.token(null, signal);
   try {
     return await attempt(token);
@@ -51,10 +42,10 @@ async function connectAndLogIn(
   pipelining: 'auto' | 'off',
   signal: AbortSignal,
   logIn: (session: Pop3Session) => Promise<void>,
-): Promise<LoggedIn> {
+): Promise<Pop3Session> {
   const session = new Pop3Session(await dial(endpoint, signal, READ_AT_ONCE), endpoint, pipelining);
   try {
-    const stat = await session.under(signal, async () => {
+    await session.under(signal, async () => {
       await awaitGreeting(session, endpoint, signal);
       await session.askCapabilities();
       if (endpoint.security === 'starttls') {
@@ -62,12 +53,8 @@ async function connectAndLogIn(
         await session.askCapabilities();
       }
       await logIn(session);
-      const capabilities = session.askCapabilities();
-      if (session.window(2) === 1) await capabilities;
-      const [line] = await Promise.all([session.ask('STAT', 'STAT'), capabilities]);
-      return line;
     });
-    return { session, stat };
+    return session;
   } catch (error) {
     session.drop();
     throw error;

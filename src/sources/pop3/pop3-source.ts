@@ -22,7 +22,7 @@ import { type DigestOutcome, digest, mark, Retrieval, top } from './message-comm
 import { type Begun, pipelined, type Work } from './pipeline.js';
 import { CommandRefused, type Pop3Session } from './pop3-session.js';
 import { type Entry, type Listing, ListingCap, type Paired, pair, sizeOf, takeLine, uniqueId } from './scan-listing.js';
-import { isTemporary, type StatusLine, words } from './status-line.js';
+import { isTemporary, words } from './status-line.js';
 
 export interface Pop3SourceOptions {
   readonly endpoint: Endpoint;
@@ -46,6 +46,11 @@ const QUIT_PATIENCE_MS = 10_000;
 interface Locator {
   readonly session: string;
   readonly number: number;
+}
+
+interface Listed {
+  readonly uidl: Listing<string>;
+  readonly list: Listing<number | null>;
 }
 
 /** What can be derived is: a maildrop may hold a million of these. */
@@ -91,6 +96,8 @@ export class Pop3Source implements Source {
   #hasUidl = true;
   #quitTakesMail = false;
   #messages: number | null = null;
+  /** UIDL and LIST of this session, asked together with the login. */
+  #ahead: { readonly session: Pop3Session; readonly listing: Promise<Listed> } | null = null;
   /** Monotonic milliseconds before which the server wants no login. */
   #loginNotBefore = 0;
 
@@ -107,24 +114,24 @@ export class Pop3Source implements Source {
     };
   }
 
-  async open(signal: AbortSignal): Promise<SourceFacts> {
+  async open(signal: AbortSignal, next?: 'list'): Promise<SourceFacts> {
     if (this.#session?.alive === true && this.#facts !== null) return this.#facts;
     await this.#keepLoginDelay(signal);
     const { credentials, pipelining } = this.#options;
-    const { session, stat } = await openSession(this.#endpoint, credentials, pipelining, signal);
+    const session = await openSession(this.#endpoint, credentials, pipelining, signal);
     this.#session = session;
     this.#sessionId = randomUUID();
+    const octets = await session
+      .under(signal, () => this.#look(session, next))
+      .finally(() => {
+        this.#loginNotBefore = performance.now() + session.capabilities.loginDelay * 1000;
+      });
     const { capabilities } = session;
-    this.#loginNotBefore = performance.now() + capabilities.loginDelay * 1000;
     this.#quitTakesMail = capabilities.expiresAtOnce || isGmail(this.#endpoint.host);
-    const { messages, octets } = counts(stat);
-    this.#messages = messages;
-    this.#hasUidl =
-      capabilities.has('UIDL') || (await session.under(signal, () => this.#answersUidl(session, messages)));
     this.#facts = {
       security: session.security === 'plain' ? plainly(this.#endpoint) : session.security,
       capabilities: capabilities.list(),
-      messages,
+      messages: this.#messages,
       octets,
       notices: this.#notices(session),
     };
@@ -132,8 +139,10 @@ export class Pop3Source implements Source {
   }
 
   async *list(_checkpoints: CheckpointReader, signal: AbortSignal): AsyncIterable<Page> {
-    const session = this.#live();
-    const { entries, notices, failed } = await this.#listing(session, signal);
+    const ahead = this.#ahead;
+    this.#ahead = null;
+    const asked = ahead === null ? null : await ahead.session.under(signal, () => ahead.listing);
+    const { entries, notices, failed } = await this.#listing(this.#live(), signal, asked);
     const said = this.#messages;
     let listed = failed.length;
     let refs: Ref[] = [];
@@ -267,6 +276,45 @@ export class Pop3Source implements Source {
     await within(Number.POSITIVE_INFINITY, signal, lateQuit, inner => pause(wait, inner));
   }
 
+  /**
+   * What there is to know of a maildrop after the login, in one round trip where the server takes several commands at
+   * once: the capabilities of a session that is logged in, the count, and the listing if that follows.
+   * @returns octets the server counts, null where it does not say
+   */
+  async #look(session: Pop3Session, next: 'list' | undefined): Promise<number | null> {
+    this.#ahead = null;
+    const pipelines = session.window(2) > 1;
+    const announced = session.capabilities.has('UIDL');
+    const capabilities = session.askCapabilities();
+    if (!pipelines) await capabilities;
+    const counted = this.#stat(session);
+    if (pipelines && announced && next === 'list') {
+      const listing = this.#uidlAndList(session);
+      // Told to whoever asks for the listing, which nobody may.
+      listing.catch(() => {});
+      this.#ahead = { session, listing };
+    }
+    const [octets] = await Promise.all([counted, capabilities]);
+    this.#hasUidl = session.capabilities.has('UIDL') || (await this.#answersUidl(session, this.#messages));
+    return octets;
+  }
+
+  /** STAT; the count is known before the next answer is read, whose length is judged by it. */
+  #stat(session: Pop3Session): Promise<number | null> {
+    return new Promise((resolve, reject) => {
+      session.send('STAT', {
+        name: 'STAT',
+        status: ({ kind, text }) => {
+          const match = kind === 'ok' ? /^(\d{1,15}) (\d{1,15})/.exec(text) : null;
+          this.#messages = match ? Number(match[1]) : null;
+          resolve(match ? Number(match[2]) : null);
+          return 'done';
+        },
+        failed: reject,
+      });
+    });
+  }
+
   /** Whether a server that does not announce UIDL has it all the same. */
   async #answersUidl(session: Pop3Session, messages: number | null): Promise<boolean> {
     if (messages === 0) return true;
@@ -304,18 +352,14 @@ export class Pop3Source implements Source {
   async #listing(
     session: Pop3Session,
     signal: AbortSignal,
+    asked: Listed | null = null,
   ): Promise<{ entries: Iterable<Entry>; notices: string[]; failed: Page['failed'][number][] }> {
-    const list: Listing<number | null> = { numbers: [], values: [] };
     if (!this.#hasUidl) {
+      const list: Listing<number | null> = { numbers: [], values: [] };
       await session.under(signal, () => this.#collect(session, 'LIST', list, sizeOf));
       return this.#listByContent(session, list.numbers, signal);
     }
-    const uidl: Listing<string> = { numbers: [], values: [] };
-    await session.under(signal, async () => {
-      const first = this.#collect(session, 'UIDL', uidl, uniqueId);
-      if (session.window(2) === 1) await first;
-      await Promise.all([first, this.#collect(session, 'LIST', list, sizeOf)]);
-    });
+    const { uidl, list } = asked ?? (await session.under(signal, () => this.#uidlAndList(session)));
     const paired: Paired = pair(uidl, list);
     const notices: string[] = [];
     if (paired.repeated > 0) notices.push(`UIDL has ${paired.repeated} message numbers more than once`);
@@ -326,15 +370,25 @@ export class Pop3Source implements Source {
     return { entries: paired.entries, notices, failed };
   }
 
+  async #uidlAndList(session: Pop3Session): Promise<Listed> {
+    const uidl: Listed['uidl'] = { numbers: [], values: [] };
+    const list: Listed['list'] = { numbers: [], values: [] };
+    const first = this.#collect(session, 'UIDL', uidl, uniqueId);
+    if (session.window(2) === 1) await first;
+    await Promise.all([first, this.#collect(session, 'LIST', list, sizeOf)]);
+    return { uidl, list };
+  }
+
   async #collect<T>(
     session: Pop3Session,
     command: string,
     into: Listing<T>,
     value: (text: string) => T,
   ): Promise<void> {
-    const cap = new ListingCap(this.#messages);
+    let cap: ListingCap | null = null;
     try {
       const status = await session.askLines(command, line => {
+        cap ??= new ListingCap(this.#messages);
         const fault = cap.take(line) ?? takeLine(into, line, value);
         if (fault !== null) throw session.violation(`${command}: ${fault}`);
       });
@@ -416,12 +470,6 @@ export class Pop3Source implements Source {
 
 const NOTHING_SKIPPED = { deleted: 0, pseudo: 0 };
 const GONE = { code: 'RETR_REFUSED', text: 'no longer in the maildrop' } as const;
-
-/** What STAT tells of a maildrop; nulls where it does not. */
-function counts(stat: StatusLine): { messages: number | null; octets: number | null } {
-  const match = stat.kind === 'ok' ? /^(\d{1,15}) (\d{1,15})/.exec(stat.text) : null;
-  return { messages: match ? Number(match[1]) : null, octets: match ? Number(match[2]) : null };
-}
 
 function bodyWeight(outcome: ReadOutcome): number {
   return outcome.ok ? outcome.message.body.length : 0;

@@ -6,7 +6,7 @@ import { listAll, message, never, noCheckpoints, readAll, sourceFor, texts } fro
 async function listed(options: FakeOptions) {
   await using server = await startPop3(options);
   const source = sourceFor(server);
-  const facts = await source.open(never);
+  const facts = await source.open(never, 'list');
   const { refs, pages } = await listAll(source);
   const read = await readAll(source, refs);
   await source.close(false);
@@ -123,9 +123,15 @@ describe('a listing', () => {
       messages: [message(1), message(2)],
       reply: line => (line === command ? { send, end: end as 'close' | 'rst' } : undefined),
     });
-    const source = sourceFor(server, { pipelining: 'off' });
-    await source.open(never);
-    await expect(listAll(source)).rejects.toMatchObject({ code: 'SOURCE_LISTING_INCOMPLETE', exit: 76, side: 'from' });
+    for (const pipelining of ['off', 'auto'] as const) {
+      const source = sourceFor(server, { pipelining });
+      await source.open(never, 'list');
+      await expect(listAll(source)).rejects.toMatchObject({
+        code: 'SOURCE_LISTING_INCOMPLETE',
+        exit: 76,
+        side: 'from',
+      });
+    }
   });
 
   test.each([
@@ -135,13 +141,14 @@ describe('a listing', () => {
     ['LIST', `+OK\r\n${'1'.repeat(9000)}\r\n.\r\n`],
     ['UIDL', '+WHAT\r\n'],
     ['LIST', '+ \r\n'],
+    ['UIDL', `+OK\r\n${'1 x\r\n'.repeat(1003)}.\r\n`],
   ])('with garbage is a protocol violation (%s, %.20j)', async (command, reply) => {
     await using server = await startPop3({
       messages: [message(1)],
       reply: line => (line === command ? reply : undefined),
     });
     const source = sourceFor(server);
-    await source.open(never);
+    await source.open(never, 'list');
     await expect(listAll(source)).rejects.toMatchObject({ code: 'PROTOCOL_VIOLATION', exit: 76 });
   });
 
@@ -151,7 +158,7 @@ describe('a listing', () => {
       reply: line => (line === 'UIDL' ? '-ERR internal error\r\n' : undefined),
     });
     const source = sourceFor(server);
-    await source.open(never);
+    await source.open(never, 'list');
     await expect(listAll(source)).rejects.toMatchObject({ code: 'SOURCE_LISTING_INCOMPLETE' });
   });
 

@@ -4,7 +4,7 @@ import type { Credentials } from '../../../src/auth/credentials.js';
 import { FerryError } from '../../../src/errors.js';
 import { type FakeOptions, type FakePop3, scriptPop3, startPop3 } from '../../servers/pop3-fake.js';
 import { authority, certificate } from '../../servers/tls.js';
-import { message, never, password, type SourceSetup, sourceFor } from './setup.js';
+import { listAll, message, never, password, type SourceSetup, sourceFor } from './setup.js';
 
 const ca = authority();
 const leaf = certificate({ issuer: ca, names: ['localhost'] });
@@ -42,7 +42,7 @@ describe('logging in with a password', () => {
     expect(await commandsOfLogin({})).toEqual(['CAPA', `AUTH PLAIN ${plain}`, 'CAPA', 'STAT']);
   });
 
-  test('asks for the capabilities and the size of the maildrop in one round trip where PIPELINING is announced', async () => {
+  test('asks for capabilities, count and listing in one round trip where PIPELINING is announced', async () => {
     const capabilities = '+OK\r\nUSER\r\nUIDL\r\nPIPELINING\r\n.\r\n';
     await using server = await scriptPop3([
       { send: '+OK hi\r\n' },
@@ -54,10 +54,13 @@ describe('logging in with a password', () => {
       { send: '+OK\r\n' },
       { expect: 'CAPA' },
       { expect: 'STAT' },
-      { send: `${capabilities}+OK 3 1200\r\n` },
+      { expect: 'UIDL' },
+      { expect: 'LIST' },
+      { send: `${capabilities}+OK 1 1200\r\n+OK\r\n1 abc\r\n.\r\n+OK\r\n1 1200\r\n.\r\n` },
     ]);
     const source = sourceFor(server);
-    expect(await source.open(never)).toMatchObject({ messages: 3, octets: 1200 });
+    expect(await source.open(never, 'list')).toMatchObject({ messages: 1, octets: 1200 });
+    expect((await listAll(source)).refs).toMatchObject([{ id: 'abc', size: 1200 }]);
     await source.close(false);
   });
 

@@ -16,7 +16,7 @@ const alice = { user: 'alice', secret: password('secret') };
 
 test('the one-line commands of node-pop3 work on our transport, cut at every octet', async () => {
   await using server = await startPop3({ messages: [message(1), message(2)], chop: 1 });
-  const { session } = await openSession(endpoint(server.port), alice, 'auto', never);
+  const session = await openSession(endpoint(server.port), alice, 'auto', never);
   expect(await session.STAT()).toBe(`2 ${message(1).length * 2}`);
   expect(await session.UIDL(2)).toEqual(['2', 'uid-2']);
   expect(await session.LIST(1)).toEqual(['1', String(message(1).length)]);
@@ -30,7 +30,7 @@ test('the one-line commands of node-pop3 work on our transport, cut at every oct
 
 test('calls made at once each get their own answer', async () => {
   await using server = await startPop3({ messages: [message(1), message(2)] });
-  const { session } = await openSession(endpoint(server.port), alice, 'auto', never);
+  const session = await openSession(endpoint(server.port), alice, 'auto', never);
   const answers = await Promise.allSettled([session.UIDL(1), session.DELE(7), session.UIDL(2), session.STAT()]);
   expect(answers.map(a => (a.status === 'fulfilled' ? a.value : 'refused'))).toEqual([
     ['1', 'uid-1'],
@@ -43,7 +43,7 @@ test('calls made at once each get their own answer', async () => {
 
 test('a call on a session that is over fails, and never dials', async () => {
   await using server = await startPop3({});
-  const { session } = await openSession(endpoint(server.port), alice, 'auto', never);
+  const session = await openSession(endpoint(server.port), alice, 'auto', never);
   session.drop();
   await expect(session.NOOP()).rejects.toMatchObject({ code: 'CONNECTION_LOST' });
   await expect(session.QUIT()).rejects.toMatchObject({ code: 'CONNECTION_LOST' });
@@ -52,7 +52,7 @@ test('a call on a session that is over fails, and never dials', async () => {
 
 test('neither user nor password is in the session object', async () => {
   await using server = await startPop3({});
-  const { session } = await openSession(endpoint(server.port), alice, 'auto', never);
+  const session = await openSession(endpoint(server.port), alice, 'auto', never);
   expect([session.user, session.password]).toEqual(['', '']);
   expect(session._command).not.toMatch(/PASS|AUTH/);
   session.drop();

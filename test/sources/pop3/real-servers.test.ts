@@ -24,7 +24,7 @@ const many = [...messages, ...Array.from({ length: 600 }, (_, i) => message(5 + 
 
 async function all(port: number, user: string, setup: SourceSetup = {}) {
   const source = sourceFor({ port }, { ...setup, credentials: { user, secret: password('pw') } });
-  const facts = await source.open(never);
+  const facts = await source.open(never, 'list');
   const { refs, pages } = await listAll(source);
   const read = await readAll(source, refs);
   await source.close(true);
