@@ -155,6 +155,7 @@ function buildProgram(done: (exitCode: number) => void): Command {
     .description('why a message goes where it goes')
     .argument('<ACCOUNT>', 'account of the configuration')
     .argument('<REF>', 'the message as reports name it, e.g. its UIDL')
+    .addHelpText('after', EXPLAIN_HELP)
     .action(async (account: string, ref: string, flags: ConfigFlags) => {
       const { explainCommand } = await import('./explain.js');
       done(await explainCommand(account, ref, flags));
@@ -272,6 +273,15 @@ function wholeNumber(text: string): number {
   if (!/^[1-9][0-9]{0,9}$/.test(text)) throw new InvalidArgumentError('Expected a whole number from 1 up.');
   return Number(text);
 }
+
+const EXPLAIN_HELP = `
+It logs in at the destination too, even for local mail: folders have the names that server gives. Nothing is changed.
+
+REF is the label of the message in reports and plans, or any part of it that no other message has:
+  POP3     its UIDL, e.g. 0000a0f1
+  mbox     the file and the octet it begins at, e.g. 'Inbox at 5120'
+  Maildir  the folder and the file, e.g. 'INBOX/1546855200.M1.host'
+mailferry plan -o FILE.json lists the labels of all that is new.`;
 
 const HELP_AFTER = `
 Two ways to start:

@@ -290,6 +290,29 @@ it('explain takes any part of a name that one message alone has, and names those
   expect(await home.run('explain', 'a', ' ')).toMatchObject({ code: 64, err: expect.stringContaining('is named') });
 });
 
+it('explain --help tells that it logs in, and the names it shows are taken', async () => {
+  const server = await imapServer();
+  const home = scratch();
+  home.write('Old', 'From a@b Mon Jan  7 10:00:00 2019\nSubject: one\n\ntext\n');
+  mkdirSync(home.path('Mail/cur'), { recursive: true });
+  for (const name of ['new', 'tmp']) mkdirSync(home.path(`Mail/${name}`));
+  home.write('Mail/cur/1546855200.M1.host', 'Subject: two\n\ntext\n');
+  home.configure({
+    accounts: [
+      { name: 'file', from: { mbox: { path: 'Old' } }, to: imap(server), folder: 'Box' },
+      { name: 'files', from: { maildir: { path: 'Mail' } }, to: imap(server), folder: 'Box' },
+    ],
+  });
+  const { out } = await home.run('explain', '--help');
+  expect(out).toMatch(/logs in at the destination too[\s\S]*'Inbox at 5120'[\s\S]*'INBOX\/1546855200\.M1\.host'/);
+  for (const [account, ref] of [
+    ['file', 'Old at 0'],
+    ['files', 'INBOX/1546855200.M1.host'],
+  ] as const)
+    expect(await home.run('explain', account, ref)).toMatchObject({ code: 0, out: expect.stringMatching(`^${ref}\n`) });
+  expect(server.connections.opened).toBeGreaterThan(0);
+});
+
 it('{source} is the host or the last part of the path, and explain shows the way of a message', async () => {
   const from = await popServer([letter('hello', 'Date: Fri, 21 Nov 1997 09:55:06 -0600\r\n')]);
   const server = await imapServer();
