@@ -3,8 +3,8 @@ const CR = 13;
 /** Octets converted at a time; their result stays in the processor's cache. */
 const PIECE = 32 * 1024;
 
-/** Where a piece is converted: it may double. */
-const SCRATCH = Buffer.allocUnsafeSlow(2 * PIECE);
+/** Where a piece is converted: it may double, and eight octets are written where one is good. */
+const SCRATCH = Buffer.allocUnsafeSlow(2 * PIECE + 8);
 const SCRATCH_WORDS = new DataView(SCRATCH.buffer);
 
 /** Takes octets that are gone once it returns: who keeps them copies them. */
@@ -38,27 +38,43 @@ export class CrlfConverter {
 function intoScratch(piece: Buffer, afterCr: boolean): number {
   const from = new DataView(piece.buffer, piece.byteOffset, piece.length);
   const to = SCRATCH_WORDS;
+  let i = 0;
   let length = 0;
-  for (let i = 0; i < piece.length; ) {
-    // Most octets are far from a line end: eight at a time, which is twice as fast as one by one.
-    for (; i + 8 <= piece.length; i += 8, length += 8) {
-      const first = from.getInt32(i, true);
-      const second = from.getInt32(i + 4, true);
-      if (hasLf(first) || hasLf(second)) break;
-      to.setInt32(length, first, true);
-      to.setInt32(length + 4, second, true);
+  // Eight octets at a time, also those before a line end: one by one takes three times as long.
+  while (i + 8 <= piece.length) {
+    const first = from.getInt32(i, true);
+    const second = from.getInt32(i + 4, true);
+    to.setInt32(length, first, true);
+    to.setInt32(length + 4, second, true);
+    const inFirst = lineFeeds(first);
+    const inSecond = lineFeeds(second);
+    if ((inFirst | inSecond) === 0) {
+      i += 8;
+      length += 8;
+      continue;
     }
-    for (const end = Math.min(i + 8, piece.length); i < end; i++) {
-      const octet = piece[i] as number;
-      if (octet === LF && (i === 0 ? !afterCr : piece[i - 1] !== CR)) SCRATCH[length++] = CR;
-      SCRATCH[length++] = octet;
-    }
+    const ahead = inFirst === 0 ? 4 + lowest(inSecond) : lowest(inFirst);
+    i += ahead;
+    length += ahead;
+    if (i === 0 ? !afterCr : piece[i - 1] !== CR) SCRATCH[length++] = CR;
+    SCRATCH[length++] = LF;
+    i++;
+  }
+  for (; i < piece.length; i++) {
+    const octet = piece[i] as number;
+    if (octet === LF && (i === 0 ? !afterCr : piece[i - 1] !== CR)) SCRATCH[length++] = CR;
+    SCRATCH[length++] = octet;
   }
   return length;
 }
 
-/** Whether one of four octets is LF: zero after the xor, it borrows its highest bit when one is taken off. */
-function hasLf(word: number): boolean {
+/** The highest bit of each of four octets that is LF, exact up to the first: zero after the xor, it borrows that bit. */
+function lineFeeds(word: number): number {
   const zeroForLf = word ^ 0x0a0a0a0a;
-  return ((zeroForLf - 0x01010101) & ~zeroForLf & 0x80808080) !== 0;
+  return (zeroForLf - 0x01010101) & ~zeroForLf & 0x80808080;
+}
+
+/** Which octet of a word, counted from the lowest, has the lowest bit set. */
+function lowest(bits: number): number {
+  return (31 - Math.clz32(bits & -bits)) >> 3;
 }

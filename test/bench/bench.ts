@@ -102,7 +102,7 @@ async function main(): Promise<number> {
     // Over few messages the start counts for as much as the messages do.
     const few = Math.min(count, flags.full ? 1000 : 200);
 
-    if (wants('pop3', 'sdbox', 'again', 'mbox')) {
+    if (wants('pop3', 'sdbox', 'again', 'start', 'mbox')) {
       const bed = await seeded(['source'], count);
       console.log(`${count} messages, ${((bed.mailboxes[0]?.expected.octets ?? 0) / 1e6).toFixed(1)} MB`);
       const sdbox = wants('sdbox') ? { ...bed, target: await dovecot({ format: 'sdbox' }) } : bed;
@@ -117,10 +117,12 @@ async function main(): Promise<number> {
         limit(raw, 'raw, file in memory, batches of 200', inMemory),
         ...(isBuilt ? [mailferry(`mbox:${file}`)] : []),
       ];
+      const nothing = { ...bed, mailboxes: wants('start') ? await seed(source, ['nothing'], 0) : [] };
       for (const roundTrip of roundTrips) {
         if (wants('pop3')) await run('pop3', bed, { roundTrip }, [widest, wide, single, ...ours, ...peers()]);
         if (wants('sdbox')) await run('sdbox', sdbox, { roundTrip }, [widest, wide, ...ours]);
         if (wants('again')) await run('again', bed, { roundTrip, again: true }, [bare, ...ours]);
+        if (wants('start')) await run('start', nothing, { roundTrip, again: true }, [bare, ...ours]);
         if (wants('mbox')) await run('mbox', bed, { roundTrip }, fromFile);
       }
       await rm(file, { force: true });

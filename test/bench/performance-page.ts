@@ -159,6 +159,8 @@ function figures(result: Result): string {
   for (const scenario of ['pop3', 'sdbox', 'accounts', 'plain-server', 'mbox', 'again', 'giant'] as const)
     for (const roundTrip of new Set(of(scenario).map(row => row.roundTrip)))
       lines.push(...againstLimit(of(scenario, roundTrip)));
+  for (const roundTrip of new Set(of('again').map(row => row.roundTrip)))
+    lines.push(...againstListing(of('again', roundTrip), of('start', roundTrip)));
   for (const roundTrip of new Set(of('pop3').map(row => row.roundTrip))) {
     const here = of('pop3', roundTrip);
     const mine = best(here, 'mailferry');
@@ -195,6 +197,16 @@ function againstLimit(rows: readonly Row[]): string[] {
   if (limit === undefined) return [`${place}: ${mine.name} takes ${seconds(mine)}, ${memory}.`];
   const times = (mine.seconds / limit.seconds).toFixed(2);
   return [`${place}: ${mine.name} takes ${seconds(mine)}, the limit ${seconds(limit)} (${times}×); ${memory}.`];
+}
+
+/** What a run that finds nothing new takes beyond its start, beside a client that only lists. */
+function againstListing(again: readonly Row[], start: readonly Row[]): string[] {
+  const [bare, mine, started] = [best(again, 'limit'), best(again, 'mailferry'), best(start, 'mailferry')];
+  if (bare === undefined || mine === undefined || started === undefined) return [];
+  const bound = (1.5 * bare.seconds + started.seconds).toFixed(2);
+  return [
+    `${mine.scenario}, ${mine.roundTrip} ms: ${seconds(mine)}; over an empty mailbox ${seconds(started)}; that and 1.5 times the bare listing are ${bound} s.`,
+  ];
 }
 
 /** Whether all of it arrived, once and unchanged, in every run. */

@@ -18,6 +18,10 @@ export const SCENARIOS = {
     title: 'second run',
     what: 'The same run once more when all has been carried already; only that run is timed.',
   },
+  start: {
+    title: 'second run, empty mailbox',
+    what: 'A second run over a mailbox that holds nothing: what starting, both logins and ending take by themselves.',
+  },
   mbox: { title: 'mbox to IMAP', what: 'Every message of one mbox file goes to an empty IMAP account.' },
   'slow-link': {
     title: 'POP3 to IMAP over 10 Mbit/s',

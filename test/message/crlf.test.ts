@@ -16,7 +16,7 @@ describe('CRLF conversion', () => {
   test('lone LF becomes CRLF; CRLF, lone CR and everything else stay, at every chunk size', () => {
     fc.assert(
       fc.property(
-        fc.array(fc.constantFrom('\r', '\n', '\r\n', 'a', '\0', '\xff'), { maxLength: 60 }),
+        fc.array(fc.constantFrom('\r', '\n', '\r\n', 'a', '\v', '\x8a', '\0', '\xff'), { maxLength: 60 }),
         fc.integer({ min: 1, max: 70 }),
         (words, size) => {
           const text = words.join('');
