@@ -487,7 +487,7 @@ const limits = mapping({
     'auto',
   ).default('auto'),
   connectionsPerHost: key(whole(1, 1000, 'a number'), 'Connections to one server in all', '8').default(8),
-  buffers: key(buffers, 'Memory for message bodies, all accounts together', '40MiB').prefault('40MiB'),
+  buffers: key(buffers, 'Memory for message bodies, all accounts together', '36MiB').prefault('36MiB'),
   bandwidth: key(bandwidth, 'e.g. 2MiB/s', 'none').default(null),
   settleAfter: key(
     settling,

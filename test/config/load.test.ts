@@ -33,7 +33,7 @@ describe('what is not said has its default', () => {
         accounts: 4,
         connectionsPerAccount: 'auto',
         connectionsPerHost: 8,
-        buffers: 40 * 2 ** 20,
+        buffers: 36 * 2 ** 20,
         bandwidth: null,
         settleAfter: 45_000,
       },
