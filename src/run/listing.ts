@@ -75,8 +75,11 @@ export interface Work {
   readonly changed: FerryError | null;
 }
 
-/** Lists the source and subtracts what the ledger knows, page by page: memory grows with what is new only. */
-export async function listWork(run: AccountLook, tally: Tally): Promise<Work> {
+/**
+ * Lists the source and subtracts what the ledger knows, page by page: memory grows with what is new only.
+ * @param before what an earlier listing of this run showed: it is counted already
+ */
+export async function listWork(run: AccountLook, tally: Tally, before: KeySet | null = null): Promise<Work> {
   const { job, account, emit, stop } = run;
   const refs: Ref[] = [];
   const unsettled = new Set<string>();
@@ -123,33 +126,35 @@ export async function listWork(run: AccountLook, tally: Tally): Promise<Work> {
       counts.filtered += leftOut;
       continue;
     }
-    counts.listed += page.refs.length + page.failed.length;
+    counts.listed += page.failed.length;
     notices.push(...page.notices);
     counts.doubtfulSplits += page.doubtfulSplits ?? 0;
     failed.push(...page.failed);
     const unit = page.unit === undefined ? null : unitOf(page.unit);
     const { idsWithoutReading } = job.source.features;
-    const before = account.recorded(page.refs);
+    const records = account.recorded(page.refs);
     for (const [i, ref] of page.refs.entries()) {
+      const once = before?.has(keyOf(ref)) === true ? 0 : 1;
+      counts.listed += once;
       if (idsWithoutReading) listed.add(keyOf(ref));
-      const state = before[i]?.known ?? null;
-      const size = (idsWithoutReading ? before[i]?.size : null) ?? ref.size;
+      const state = records[i]?.known ?? null;
+      const size = (idsWithoutReading ? records[i]?.size : null) ?? ref.size;
       if (state !== null) recorded += 1;
       // An id given to other mail says nothing of that.
       if (state === 'leftOut' && sameRules && (ref.size === null || ref.size === size)) {
-        counts.filtered += 1;
+        counts.filtered += once;
         if (unit !== null) unit.leftOut += 1;
         continue;
       }
       if (state === 'done' || (state === 'refused' && !job.retryFailed)) {
         if (state === 'done' && ref.size !== size) resized.set(keyOf(ref), ref);
-        else counts.known += 1;
+        else counts.known += once;
         continue;
       }
       if (state === 'unsettled') unsettled.add(keyOf(ref));
       // The source's sizes decide before anything is read, so that a dry run and the real run agree.
       if (ref.size !== null && !wantsSize(job.filter, ref.size)) {
-        counts.filtered += 1;
+        counts.filtered += once;
         if (unit !== null) unit.partly = true;
         continue;
       }

@@ -235,6 +235,12 @@ describe('a source that takes mail away at QUIT (EXPIRE 0)', () => {
     expect(set.pop.messages).toEqual([]);
   });
 
+  it('and keeps it all the same is listed twice and counted once', async () => {
+    const set = await stage({ messages: mails(5), pop: { capa: destructive.capa } });
+    expect(await set.run(0)).toMatchObject({ listed: 5, copied: 5, skipped: { known: 0 } });
+    expect(set.pop.commands.filter(line => line === 'UIDL')).toHaveLength(2);
+  });
+
   it('keeps all its mail while one message is refused: the session is dropped without QUIT', async () => {
     const messages = mails(5);
     const set = await stage({ messages, pop: destructive });

@@ -296,6 +296,7 @@ export class Pop3Source implements Source {
     }
     const [octets] = await Promise.all([counted, capabilities]);
     this.#hasUidl = session.capabilities.has('UIDL') || (await this.#answersUidl(session, this.#messages));
+    if (!this.#hasUidl) this.#ahead = null;
     return octets;
   }
 

@@ -213,6 +213,20 @@ describe('a server without UIDL', () => {
     expect(refs[0]?.id).toBe('uid-1');
   });
 
+  test('that announces it until the login only is listed by content', async () => {
+    let asked = 0;
+    const { refs, features } = await listed({
+      ...options,
+      capa: ['USER', 'UIDL', 'PIPELINING'],
+      reply: line => {
+        if (line === 'CAPA' && ++asked === 2) return '+OK\r\nUSER\r\nPIPELINING\r\n.\r\n';
+        return line === 'UIDL' ? '-ERR unknown command\r\n' : undefined;
+      },
+    });
+    expect(features.idsWithoutReading).toBe(false);
+    expect(refs).toHaveLength(3);
+  });
+
   test('and cannot say so for the moment is not listed at all', async () => {
     await using server = await startPop3({
       ...options,
