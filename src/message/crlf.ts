@@ -56,16 +56,20 @@ function intoScratch(piece: Buffer, afterCr: boolean): number {
     const ahead = inFirst === 0 ? 4 + lowest(inSecond) : lowest(inFirst);
     i += ahead;
     length += ahead;
-    if (i === 0 ? !afterCr : piece[i - 1] !== CR) SCRATCH[length++] = CR;
+    if (!followsCr(piece, i, afterCr)) SCRATCH[length++] = CR;
     SCRATCH[length++] = LF;
     i++;
   }
   for (; i < piece.length; i++) {
     const octet = piece[i] as number;
-    if (octet === LF && (i === 0 ? !afterCr : piece[i - 1] !== CR)) SCRATCH[length++] = CR;
+    if (octet === LF && !followsCr(piece, i, afterCr)) SCRATCH[length++] = CR;
     SCRATCH[length++] = octet;
   }
   return length;
+}
+
+function followsCr(piece: Buffer, i: number, afterCr: boolean): boolean {
+  return i === 0 ? afterCr : piece[i - 1] === CR;
 }
 
 /** The highest bit of each of four octets that is LF, exact up to the first: zero after the xor, it borrows that bit. */

@@ -68,9 +68,8 @@ export class Carrying {
   /** Why the destination could not be opened ahead: a refused password is not tried a second time. */
   #unopened: FerryError | null = null;
   #calledAhead = false;
-  /** Keys of the last listing, and of the one before it in a run that lists again. */
+  /** Keys of the last listing; empty before the first. */
   #listed = new KeySet();
-  #counted: KeySet | null = null;
   /** Whether the ledger has messages under ids that were not listed. */
   #idsLost = false;
   /** Whether nothing of what is left can have a delivery: the ledger says nothing of it, and no pass began. */
@@ -100,7 +99,6 @@ export class Carrying {
       // A source that shows more only after QUIT is asked again, until it shows nothing new.
       if (!quitTakesMail || this.#ended === before || this.#limitReached() || !this.#tally.clean) break;
       await job.source.close(true);
-      this.#counted = this.#listed;
       if (stop.graceful.aborted) throw interruption(stop.graceful);
     }
     if (this.#renamed > 0)
@@ -164,7 +162,7 @@ export class Carrying {
     }
     this.#sourceFolders = (await opening).folders ?? [];
     emit({ type: 'phase', account: job.name, phase: 'listing' });
-    const work = await listWork(this.#run, this.#tally, this.#counted);
+    const work = await listWork(this.#run, this.#tally, this.#listed);
     // Before anything is carried: whatever becomes of this run, the next takes no message for its twin in another folder.
     for (const { checkpoint } of work.units) {
       const name = SOURCE_CHECKPOINT + checkpoint.key;

@@ -19,6 +19,7 @@ export class KeySet {
   }
 
   has(text: string): boolean {
+    if (this.#length === 0) return false;
     const names = this.#names.subarray(0, this.#length);
     if (!this.#sorted) names.sort();
     this.#sorted = true;

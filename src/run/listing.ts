@@ -79,7 +79,7 @@ export interface Work {
  * Lists the source and subtracts what the ledger knows, page by page: memory grows with what is new only.
  * @param before what an earlier listing of this run showed: it is counted already
  */
-export async function listWork(run: AccountLook, tally: Tally, before: KeySet | null = null): Promise<Work> {
+export async function listWork(run: AccountLook, tally: Tally, before: KeySet): Promise<Work> {
   const { job, account, emit, stop } = run;
   const refs: Ref[] = [];
   const unsettled = new Set<string>();
@@ -134,9 +134,10 @@ export async function listWork(run: AccountLook, tally: Tally, before: KeySet | 
     const { idsWithoutReading } = job.source.features;
     const records = account.recorded(page.refs);
     for (const [i, ref] of page.refs.entries()) {
-      const once = before?.has(keyOf(ref)) === true ? 0 : 1;
+      const key = keyOf(ref);
+      const once = before.has(key) ? 0 : 1;
       counts.listed += once;
-      if (idsWithoutReading) listed.add(keyOf(ref));
+      if (idsWithoutReading) listed.add(key);
       const state = records[i]?.known ?? null;
       const size = (idsWithoutReading ? records[i]?.size : null) ?? ref.size;
       if (state !== null) recorded += 1;
@@ -147,11 +148,11 @@ export async function listWork(run: AccountLook, tally: Tally, before: KeySet | 
         continue;
       }
       if (state === 'done' || (state === 'refused' && !job.retryFailed)) {
-        if (state === 'done' && ref.size !== size) resized.set(keyOf(ref), ref);
+        if (state === 'done' && ref.size !== size) resized.set(key, ref);
         else counts.known += once;
         continue;
       }
-      if (state === 'unsettled') unsettled.add(keyOf(ref));
+      if (state === 'unsettled') unsettled.add(key);
       // The source's sizes decide before anything is read, so that a dry run and the real run agree.
       if (ref.size !== null && !wantsSize(job.filter, ref.size)) {
         counts.filtered += once;

@@ -8,6 +8,7 @@ import { type AccountJob, type AccountLook, type LookContext, removalOf } from '
 import { octetsName } from './adopt.js';
 import { decide, type Target } from './decide.js';
 import { claimSourceFolders, FolderNames } from './folder-names.js';
+import { KeySet } from './key-set.js';
 import { CANNOT_REMOVE, keyOf, listWork, notice } from './listing.js';
 import type { Pace } from './pace.js';
 import type { PlanListener } from './plan.js';
@@ -90,7 +91,7 @@ class Planning {
     if (job.remove.kind !== 'never' && !job.source.features.canRemove) notice(this.#run, this.#tally, CANNOT_REMOVE);
     else this.#tally.removal = removalOf(job.remove);
     emit({ type: 'phase', account: job.name, phase: 'listing' });
-    const { refs, changed } = await listWork(this.#run, this.#tally);
+    const { refs, changed } = await listWork(this.#run, this.#tally, new KeySet());
     this.#depth = this.#depthFor(refs);
     let opened: DestinationFacts | null = null;
     if (refs.length > 0) {
