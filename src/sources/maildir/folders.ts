@@ -34,14 +34,17 @@ export async function findFolders(paths: readonly string[]): Promise<FoundFolder
       throw facts.isFile()
         ? new FerryError('NOT_A_MAILBOX', `${printable(path)} is a file, not a Maildir`, {
             side: 'from',
-            hint: 'Name it as from: { mbox: { path: … } }.',
+            hint: 'Name it as mbox:PATH, in a configuration as from: { mbox: { path: … } }.',
           })
         : unreadable(path, `is ${kindOf(facts)}, not a directory`);
     }
     const before = found.folders.length;
     await walk(path, [], 0, seen, found);
     if (found.folders.length === before && found.faults.length === 0) {
-      throw new FerryError('NOT_A_MAILBOX', `${printable(path)} is no Maildir and holds none`, { side: 'from' });
+      throw new FerryError('NOT_A_MAILBOX', `${printable(path)} is no Maildir and holds none`, {
+        side: 'from',
+        hint: 'Name the folder that holds cur and new, or a folder of such folders; see docs/mbox.md.',
+      });
     }
   }
   return found;

@@ -81,7 +81,7 @@ class Walk implements Found {
     if (names.has('cur') && names.has('new')) {
       throw new FerryError('NOT_A_MAILBOX', `${printable(path)} is a Maildir`, {
         side: 'from',
-        hint: 'Name it as from: { maildir: { path: … } }.',
+        hint: 'Name it as maildir:PATH, in a configuration as from: { maildir: { path: … } }.',
       });
     }
     if (this.#isPackage(basename(path), names)) await this.#package(path, []);
