@@ -2,6 +2,7 @@ import { close, fdatasync, open, realpathSync } from 'node:fs';
 import { promisify } from 'node:util';
 import type Sqlite from 'better-sqlite3';
 import { FerryError } from '../errors.js';
+import { tidyAfterReading } from './ledger-file.js';
 import { codeOf, stateError } from './state-error.js';
 
 /**
@@ -114,7 +115,9 @@ export class Database {
 
   close(): void {
     void this.#log?.then(log => log !== null && close(log));
+    const { readonly } = this.#driver;
     this.#driver.close();
+    if (readonly) tidyAfterReading(this.path);
   }
 
   async #flushLog(): Promise<void> {

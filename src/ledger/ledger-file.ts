@@ -56,6 +56,26 @@ export function openFileToRead(path: string): Sqlite.Database | null {
   return null;
 }
 
+/**
+ * Takes away what reading left beside the state file. SQLite makes a log and its index even to read, and only one who may
+ * write removes them, if nobody else has the file open. A log with something in it is left to the next run.
+ */
+export function tidyAfterReading(path: string): void {
+  try {
+    const real = realpathSync(path);
+    if (statSync(`${real}-wal`).size > 0) return;
+    const driver = new SqliteDriver(real, { fileMustExist: true, timeout: 0 });
+    try {
+      // The log is not opened, and so not removed, before something is read.
+      driver.pragma('user_version');
+    } finally {
+      driver.close();
+    }
+  } catch {
+    // There is none, or it may not be written here: it does no harm.
+  }
+}
+
 /** null: SQLite makes two files beside a file in WAL mode, even to read it, and may not here. */
 function openWhereItIs(path: string, look: (driver: Sqlite.Database) => void): Sqlite.Database | null {
   try {

@@ -135,6 +135,38 @@ describe('an existing state file', () => {
     ledger.close();
   });
 
+  it('is left as it was by reading, with nothing beside it', () => {
+    const path = filled();
+    openLedger(path).close();
+    const before = readFileSync(path);
+    const reader = openLedgerReadOnly(path);
+    expect(JSON.parse(answers(reader)).runs).toHaveLength(2);
+    reader.close();
+    expect(readdirSync(dirname(path))).toEqual(['mailferry.db']);
+    expect(readFileSync(path).equals(before)).toBe(true);
+  });
+
+  it('keeps its log when a reader ends while somebody has it open, or was killed before all of it was in the file', () => {
+    const path = filled();
+    const ledger = openLedger(path);
+    openLedgerReadOnly(path).close();
+    ledger.beginRun({ id: 'r9', startedAt: 9, options: null });
+    openLedgerReadOnly(path).close();
+    ledger.beginRun({ id: 'r10', startedAt: 10, options: null });
+    const killed = join(temporaryDirectory(), 'mailferry.db');
+    for (const ending of ['', '-wal']) copyFileSync(path + ending, killed + ending);
+    ledger.close();
+    const octets = () => Buffer.concat([readFileSync(killed), readFileSync(`${killed}-wal`)]);
+    const before = octets();
+    openLedgerReadOnly(killed).close();
+    expect(octets().equals(before)).toBe(true);
+    for (const file of [path, killed]) {
+      const again = openLedger(file);
+      expect([again.run('r9')?.id, again.run('r10')?.id]).toEqual(['r9', 'r10']);
+      again.close();
+    }
+  });
+
   it.each(OPENERS)('of a newer version is refused and stays as it is, opened %s', (_, open) => {
     const path = filled();
     const driver = new Sqlite(path);
