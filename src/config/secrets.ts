@@ -84,7 +84,10 @@ export function withholdSecrets(config: Pick<Config, 'accounts'>, env: NodeJS.Pr
 
 function fromEnvironment(name: string, context: SecretContext): string {
   const found = takeOut(name, context.env ?? process.env);
-  if (found === undefined) throw unavailable(context, `environment variable ${name} is not set`);
+  if (found === undefined) {
+    const hint = `Set it where mailferry is started, e.g. export ${name}='…'; docs/cron.md tells how under cron.`;
+    throw unavailable(context, `environment variable ${name} is not set`, hint);
+  }
   return found;
 }
 

@@ -52,6 +52,7 @@ describe('env', () => {
   it('not set or empty is refused by name', async () => {
     const unset = await refusal({ kind: 'env', name: 'PW' }, { side: 'to' });
     expect(unset.message).toBe('account alice, side to: environment variable PW is not set');
+    expect(unset.hint).toContain("export PW='…'");
     expect([unset.code, unset.side, unset.exit]).toEqual(['SECRET_UNAVAILABLE', 'to', 78]);
     const empty = await refusal({ kind: 'env', name: 'PW' }, { env: { PW: '' } });
     expect(empty.message).toBe('account alice, side from: environment variable PW is empty');
