@@ -24,9 +24,10 @@ interface Opened {
 
 describe.skipIf(!present)('the HTML report in Chromium', () => {
   let browser: Browser;
-  const folder = mkdtempSync(join(tmpdir(), 'mailferry-report-'));
+  let folder: string;
 
   beforeAll(async () => {
+    folder = mkdtempSync(join(tmpdir(), 'mailferry-report-'));
     const { chromium } = await import('playwright-core');
     browser = await chromium.launch({ executablePath: CHROMIUM, args: ['--no-sandbox', '--disable-gpu'] });
   });
