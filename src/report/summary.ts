@@ -187,11 +187,12 @@ export interface Expectation {
   readonly number: number | null;
 }
 
+/** Figures of a dry run that are not known, as questions: nothing here is to be read as a count. */
 const NOT_KNOWN: ReadonlyMap<string, string> = new Map([
-  ['skipped.duplicate', 'duplicates'],
-  ['adopted', 'mail that is there already'],
-  ['dates', 'dates'],
-  ['folders', 'the folders of some messages'],
+  ['skipped.duplicate', 'how many are duplicates'],
+  ['adopted', 'how many the destination has already'],
+  ['dates', 'what the dates are taken from'],
+  ['folders', 'where some messages go'],
 ]);
 
 /** What a dry run expects of an account; empty for other runs and where it was broken off. */
@@ -219,7 +220,7 @@ export function expectationsOf(account: AccountResult): Expectation[] {
   rows.push(number('folders to create', account.foldersToCreate?.length ?? 0));
   if (removal !== undefined) rows.push({ what: 'removal', value: removalWords(removal), number: null });
   const unknown = (account.unknown ?? []).flatMap(figure => NOT_KNOWN.get(figure) ?? []);
-  if (unknown.length > 0) rows.push({ what: 'not known', value: unknown.join(', '), number: null });
+  if (unknown.length > 0) rows.push({ what: 'not known', value: unknown.join('; '), number: null });
   return rows;
 }
 
