@@ -25,7 +25,7 @@ export const ERRORS = facts({
     scope: 'run',
     retry: 'never',
     exit: 64,
-    hint: 'See mailferry --help.',
+    hint: 'See mailferry COMMAND --help.',
   },
   CONFIG_INVALID: {
     scope: 'run',

@@ -7,15 +7,16 @@ export function chosenAccounts(config: Config, names: readonly string[]): readon
   const known = new Set(config.accounts.map(account => account.name));
   const unknown = names.filter(name => !known.has(name));
   if (unknown.length > 0) {
-    throw new FerryError(
-      'USAGE',
-      `no account ${unknown.map(name => printable(name)).join(', ')} in ${config.file ?? 'the configuration'}`,
-      {
-        hint: `It has: ${[...known].map(name => printable(name)).join(', ')}.`,
-      },
-    );
+    throw new FerryError('USAGE', `no account ${quoted(unknown)} in ${config.file ?? 'the configuration'}`, {
+      hint: `It has: ${quoted([...known])}.`,
+    });
   }
   return names.length === 0 ? config.accounts : config.accounts.filter(account => names.includes(account.name));
+}
+
+/** Names as messages show them. */
+export function quoted(names: readonly string[]): string {
+  return names.map(name => `"${printable(name)}"`).join(', ');
 }
 
 /** The state file: --state, else what the configuration says. */

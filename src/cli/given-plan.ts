@@ -5,6 +5,7 @@ import type { AccountJob } from '../run/account-job.js';
 import type { Plan, PlannedAccount, PlannedMessage } from '../run/plan.js';
 import { checkAccount, plannedJob } from '../run/planned-job.js';
 import type { RunResult } from '../run/result.js';
+import { quoted } from './accounts.js';
 
 /** Accounts of the plan, or those of them that are named. @throws PLAN_STALE, USAGE */
 export function accountsOfPlan(plan: Plan, config: Config, names: readonly string[]): readonly AccountConfig[] {
@@ -15,8 +16,8 @@ export function accountsOfPlan(plan: Plan, config: Config, names: readonly strin
     });
   const unplanned = names.filter(name => !planned.includes(name));
   if (unplanned.length > 0)
-    throw new FerryError('USAGE', `no account ${unplanned.map(name => printable(name)).join(', ')} in the plan`, {
-      hint: `It has: ${planned.map(name => printable(name)).join(', ')}.`,
+    throw new FerryError('USAGE', `no account ${quoted(unplanned)} in the plan`, {
+      hint: `It has: ${quoted(planned)}.`,
     });
   const configured = new Set(config.accounts.map(({ name }) => name));
   const gone = planned.filter(name => !configured.has(name));
@@ -30,10 +31,6 @@ export function accountsOfPlan(plan: Plan, config: Config, names: readonly strin
     );
   const wanted = names.length === 0 ? planned : names;
   return config.accounts.filter(({ name }) => wanted.includes(name));
-}
-
-function quoted(names: readonly string[]): string {
-  return names.map(name => `"${printable(name)}"`).join(', ');
 }
 
 /** @throws PLAN_STALE before anything is done where an account is not what it was */

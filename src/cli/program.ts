@@ -65,8 +65,8 @@ function buildProgram(done: (exitCode: number) => void): Command {
     )
     .version(version())
     .exitOverride()
-    .showHelpAfterError('(mailferry --help shows what there is)')
     .configureOutput({
+      outputError: (text, write) => write(text.replace(/^error: /, 'mailferry: ')),
       writeErr: text =>
         err(
           text
@@ -146,7 +146,8 @@ function buildProgram(done: (exitCode: number) => void): Command {
     .description('the report of a run, from the state file alone, or of a plan')
     .argument('[RUN]', 'a run such as r20261123-0915-ab, or a plan file; the last run if none is named')
     .addOption(new Option('-o, --output <FILE>', 'write it to FILE (.txt .json .csv .html)'))
-    .action(async (run: string | undefined, flags: ConfigFlags & { output?: string }) => {
+    .option('--quiet', 'do not say where it was written')
+    .action(async (run: string | undefined, flags: ConfigFlags & { output?: string; quiet?: boolean }) => {
       const { reportCommand } = await import('./report.js');
       done(await reportCommand(run, flags));
     });
@@ -198,7 +199,14 @@ function buildProgram(done: (exitCode: number) => void): Command {
       const { configCommand } = await import('./config.js');
       done(configCommand('schema'));
     });
+  pointToHelp(program, 'mailferry');
   return program;
+}
+
+/** After an error each command names its own help. */
+function pointToHelp(command: Command, name: string): void {
+  command.showHelpAfterError(`  See ${name} --help.`);
+  for (const child of command.commands) pointToHelp(child, `${name} ${child.name()}`);
 }
 
 function addAuthCommands(auth: Command, done: (exitCode: number) => void): void {
@@ -252,7 +260,7 @@ function runOptions(command: Command, carries: boolean): Command {
     .option('--report <FILE>', 'write the report to FILE (.txt .json .csv .html)')
     .option('--json', 'print the result as JSON on stdout')
     .option('--events <FILE>', 'write events as JSON lines; - is stderr, all else silent')
-    .option('--quiet', 'print nothing unless something failed')
+    .option('--quiet', 'print nothing unless something failed or was left out')
     .option('--verbose', 'also show what servers say')
     .option('--no-color', 'no colours')
     .option('--yes', 'do not ask');
@@ -275,25 +283,34 @@ function wholeNumber(text: string): number {
 }
 
 const EXPLAIN_HELP = `
-It logs in at the destination too, even for local mail: folders have the names that server gives. Nothing is changed.
+It logs in at the destination too, even for local mail: folders have the names that server gives.
+Nothing is changed.
 
 REF is the label of the message in reports and plans, or any part of it that no other message has:
   POP3     its UIDL, e.g. 0000a0f1
   mbox     the file and the octet it begins at, e.g. 'Inbox at 5120'
   Maildir  the folder and the file, e.g. 'INBOX/1546855200.M1.host'
-mailferry plan -o FILE.json lists the labels of all that is new.`;
+
+Reports name the messages that need a look; a plan has the labels of all that is new:
+  mailferry plan -o FILE.json
+and, with a state file that is not there, of all mail, carried or not:
+  mailferry plan --state none.db -o FILE.json`;
 
 const HELP_AFTER = `
 Two ways to start:
-  mailferry init me@old.example --to me@new.example                        then look at mailferry.yaml and run: mailferry migrate
-  mailferry migrate --from pop3s://me@old.example --to imaps://me@new.example --folder 'Archive/{year}'
+  mailferry init me@old.example --to me@new.example
+    then look at mailferry.yaml and run: mailferry migrate
+  mailferry migrate --from pop3s://me@old.example --to imaps://me@new.example --folder 'Old/{year}'
 
-pop3s:// and imaps:// mean TLS from the first octet (ports 995 and 993); pop3:// and imap:// mean STLS and STARTTLS (110 and
-143), refused where the server offers no TLS, and only to this machine no TLS at all. Another port: HOST:PORT.
+pop3s:// and imaps:// mean TLS from the first octet (ports 995 and 993); pop3:// and imap:// mean
+STLS and STARTTLS (110 and 143), refused where the server offers no TLS, and only to this machine
+no TLS at all. Another port: HOST:PORT.
 
-Passwords are never given on the command line: they are asked for, or read from MAILFERRY_FROM_PASSWORD and
-MAILFERRY_TO_PASSWORD, or from where the configuration says (env, file, keyring, command).
+Passwords are never given on the command line: they are asked for, or read from
+MAILFERRY_FROM_PASSWORD and MAILFERRY_TO_PASSWORD, or from where the configuration says (env, file,
+keyring, command).
 
-Exit codes: 0 all done; 1 some messages were refused or are in doubt; 64 usage; 65 not a mailbox; 66 input not readable;
-69 server not reachable; 70 a fault in mailferry; 73 state file not writable; 75 try again later; 76 the server broke the
-protocol; 77 login refused; 78 configuration, permissions or TLS.`;
+Exit codes: 0 all done; 1 some messages were refused or are in doubt; 64 usage; 65 not a mailbox;
+66 input not readable; 69 server not reachable; 70 a fault in mailferry; 73 state file not writable;
+75 try again later; 76 the server broke the protocol; 77 login refused; 78 configuration,
+permissions or TLS.`;

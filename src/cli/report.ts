@@ -5,8 +5,8 @@ import { openLedgerReadOnly } from '../ledger/sqlite-ledger.js';
 import { renderReport, reportFormatOf } from '../report/report.js';
 import { recordedResult } from '../run/recorded-result.js';
 import type { RunResult } from '../run/result.js';
-import { out } from './io.js';
-import { writeOutput } from './output-file.js';
+import { err, out } from './io.js';
+import { checkReport, reportSaid, writeOutput } from './output-file.js';
 import { readPlan } from './plan-file.js';
 import type { ConfigFlags } from './program.js';
 import { generator } from './version.js';
@@ -16,23 +16,23 @@ const NO_PLAN = 'Name a plan, made by mailferry plan -o FILE.json, or a run; wit
 /** The report of a run from the ledger alone, of a killed run too. */
 export async function reportCommand(
   run: string | undefined,
-  flags: ConfigFlags & { readonly output?: string },
+  { output, quiet, ...flags }: ConfigFlags & { readonly output?: string; readonly quiet?: boolean },
 ): Promise<number> {
-  const format = flags.output === undefined ? 'text' : reportFormatOf(flags.output);
-  if (format === null)
-    throw new FerryError('USAGE', `${printable(flags.output ?? '')}: a report is .txt, .json, .csv or .html`);
+  if (output !== undefined) checkReport(output);
   const result = run !== undefined && isFileName(run) ? readPlan(run, NO_PLAN).result : resultOf(run, flags);
+  const format = output === undefined ? 'text' : (reportFormatOf(output) ?? 'text');
   const text = await renderReport(result, format, { generator: generator() });
-  if (flags.output === undefined) {
+  if (output === undefined) {
     out(text);
     return 0;
   }
   try {
-    writeOutput(flags.output, text);
+    writeOutput(output, text);
   } catch (cause) {
-    const why = `cannot write the report to ${printable(flags.output)}: ${asFerryError(cause).message}`;
+    const why = `cannot write the report to ${printable(output)}: ${asFerryError(cause).message}`;
     throw new FerryError('REPORT_UNWRITABLE', why, { cause });
   }
+  if (quiet !== true) err(reportSaid(output));
   return 0;
 }
 

@@ -5,7 +5,7 @@ import { safeJson } from '../report/safe-text.js';
 import { hintAfter } from '../report/summary.js';
 import type { RunResult } from '../run/result.js';
 import { err, errorText, out } from './io.js';
-import { writeOutput } from './output-file.js';
+import { reportSaid, writeOutput } from './output-file.js';
 import type { MigrateFlags } from './program.js';
 import { generator } from './version.js';
 
@@ -30,6 +30,7 @@ export async function show(
     try {
       const text = await renderReport(result, reportFormatOf(file) ?? 'text', { generator: generator() });
       writeOutput(file, text);
+      if (isForPeople(flags)) err(reportSaid(file));
     } catch (cause) {
       // What no state file keeps cannot be written later.
       const hint = result.dryRun ? 'Check the path and free space, then run it again.' : undefined;

@@ -1,12 +1,12 @@
 import { resolve } from 'node:path';
 import { loadConfig } from '../config/load.js';
-import { FerryError, printable } from '../errors.js';
+import { FerryError } from '../errors.js';
 import type { AccountStatus } from '../ledger/ledger.js';
 import { openLedgerReadOnly } from '../ledger/sqlite-ledger.js';
 import { renderStatus, renderStatusJson } from '../report/status.js';
 import type { Ends } from '../run/account-job.js';
 import { lastResults } from '../run/recorded-result.js';
-import { chosenAccounts } from './accounts.js';
+import { chosenAccounts, quoted } from './accounts.js';
 import { endsOf } from './ends.js';
 import { out } from './io.js';
 import type { ConfigFlags } from './program.js';
@@ -24,8 +24,7 @@ export function statusCommand(names: readonly string[], flags: ConfigFlags & { r
     for (const [name, its] of ends) if (!known.has(name)) known.set(name, neverRun(name, its));
     const recorded = chosen.length === 0 ? all : chosen.flatMap(name => known.get(name) ?? []);
     const missing = config === null ? chosen.filter(name => !known.has(name)) : [];
-    if (missing.length > 0)
-      throw new FerryError('USAGE', `no account ${missing.map(name => printable(name)).join(', ')} in this state file`);
+    if (missing.length > 0) throw new FerryError('USAGE', `no account ${quoted(missing)} in this state file`);
     const last = lastResults(recorded);
     const rows = recorded.map(status => {
       const told = last.get(status.name);

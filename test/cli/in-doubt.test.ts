@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { chmodSync, mkdirSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, symlinkSync } from 'node:fs';
 import { expect, it } from 'vitest';
 import { accountOf, imap, PASSWORD, PROGRAM, pop3, scratch } from './mailferry.js';
 import { imapServer, letters, multiset, popServer } from './servers.js';
@@ -68,16 +68,19 @@ it('plan ends with 73 where a migration would, before anything is asked', contex
   expect(status).toBe(73);
 });
 
-it('a report of a dry run that cannot be written is told with its exit code, and without advice that cannot help', async () => {
-  const from = await popServer(letters(2));
-  const to = await imapServer();
-  const home = scratch();
-  home.configure({ accounts: [{ name: 'alice', from: pop3(from), to: imap(to), folder: 'Archive' }] });
-  mkdirSync(home.path('report.html'));
-  const { code, err } = await home.run('plan', '--report', 'report.html');
-  expect(code).toBe(1);
-  expect(err).toMatch(
-    /cannot write the report to report\.html.*\n {2}Check the path and free space, then run it again\./,
-  );
-  expect(err).toContain('exit 1 for that; the dry run itself ended with 0');
-});
+it.skipIf(!existsSync('/dev/full'))(
+  'a report of a dry run that cannot be written is told with its exit code, and without advice that cannot help',
+  async () => {
+    const from = await popServer(letters(2));
+    const to = await imapServer();
+    const home = scratch();
+    home.configure({ accounts: [{ name: 'alice', from: pop3(from), to: imap(to), folder: 'Archive' }] });
+    symlinkSync('/dev/full', home.path('report.html'));
+    const { code, err } = await home.run('plan', '--report', 'report.html');
+    expect(code).toBe(1);
+    expect(err).toMatch(
+      /cannot write the report to report\.html.*\n {2}Check the path and free space, then run it again\./,
+    );
+    expect(err).toContain('exit 1 for that; the dry run itself ended with 0');
+  },
+);

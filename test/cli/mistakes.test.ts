@@ -1,6 +1,8 @@
+import { spawnSync } from 'node:child_process';
+import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
 import Sqlite from 'better-sqlite3';
 import { describe, expect, it } from 'vitest';
-import { accountOf, type Home, imap, pop3, scratch } from './mailferry.js';
+import { accountOf, type Home, imap, PROGRAM, pop3, scratch } from './mailferry.js';
 import { imapServer, letters, popServer } from './servers.js';
 
 async function ready(config: (from: object, to: object) => object) {
@@ -71,14 +73,31 @@ describe('a configuration that is wrong', () => {
 
 describe('a command line that is wrong', () => {
   it.each([
-    ['an unknown account', ['migrate', 'alcie'], /alcie[\s\S]*alice/],
-    ['an unknown account for status', ['status', 'alcie'], /alcie[\s\S]*alice/],
-    ['an unknown flag', ['migrate', '--fast'], /--fast/],
+    ['an unknown account', ['migrate', 'alcie'], /no account "alcie" in \S+\n {2}It has: "alice"\.\n/],
+    ['an unknown account for status', ['status', 'alcie'], /no account "alcie" in/],
+    ['an account the state file has not', ['status', 'alcie', '--state', 'x.db'], /no account "alcie" in this state/],
+    ['an unknown flag', ['migrate', '--fast'], /^mailferry: .*--fast'\n[\s\S]*See mailferry migrate --help\.\n$/],
+    ['too few words', ['explain', 'alice'], /^mailferry: .* argument 'REF'\n {2}See mailferry explain --help\.\n$/],
+    ['too few words after two', ['auth', 'login'], /^mailferry: .*'ACCOUNT'\n {2}See mailferry auth login --help\.\n$/],
     ['an unknown command', ['migarte'], /migrate/],
     ['no command', [], /Usage/],
     ['a limit that is no number', ['migrate', '--limit', 'all'], /whole number/],
     ['a date that is none', ['migrate', '--since', 'yesterday'], /yesterday/],
     ['a report of unknown kind', ['migrate', '--report', 'report.pdf'], /report\.pdf.*\.html/],
+    [
+      'no folder for the report',
+      ['migrate', '--report', 'no/r.txt'],
+      /^mailferry: cannot write no\/r\.txt: .* folder no /,
+    ],
+    ['no folder for the report of verify', ['verify', '--report', 'no/r.txt'], /cannot write no\/r\.txt: there is no/],
+    ['no folder for the report of a plan', ['plan', '-o', 'no/r.html'], /no\/r\.html: .*\n {2}Name a file in a folder/],
+    [
+      'no folder for a plan',
+      ['plan', '-o', 'mailferry.yaml/p.json'],
+      /cannot write mailferry\.yaml\/p\.json: there is no/,
+    ],
+    ['no folder for a report of an earlier run', ['report', '-o', 'no/r.csv'], /cannot write no\/r\.csv: there is no/],
+    ['no folder for events', ['migrate', '--events', 'no/events'], /cannot write no\/events: there is no folder no/],
     ['only one end of a one-off migration', ['migrate', '--from', 'mbox:x'], /--to/],
   ])('%s: ends with 64 and no server is called', async (_, args, why) => {
     const { home, contacts } = await ready((from, to) => ({ version: 1, accounts: [{ name: 'alice', from, to }] }));
@@ -88,6 +107,30 @@ describe('a command line that is wrong', () => {
     expect(err).toMatch(why);
     expect(contacts()).toBe(0);
   });
+});
+
+it('a report is refused before the run where a folder has its name, or this user may not write', async context => {
+  const { home, contacts } = await ready((from, to) => ({ version: 1, accounts: [{ name: 'alice', from, to }] }));
+  mkdirSync(home.path('r.txt'));
+  expect(await home.run('migrate', '--report', 'r.txt')).toMatchObject({
+    code: 64,
+    err: expect.stringContaining('cannot write r.txt: it is a folder'),
+  });
+  expect(contacts()).toBe(0);
+  mkdirSync(home.path('theirs'), { mode: 0o555 });
+  writeFileSync(home.path('theirs/r.csv'), 'old', { mode: 0o444 });
+  chmodSync(home.dir, 0o755);
+  const nobody = process.getuid?.() === 0 ? { uid: 65534, gid: 65534 } : {};
+  const env = { PATH: process.env['PATH'], HOME: home.dir };
+  for (const [name, why] of [
+    ['theirs/r.txt', 'may not make files in theirs'],
+    ['theirs/r.csv', 'may not write to it'],
+  ] as const) {
+    const args = ['migrate', '--from', 'mbox:Mail', '--to', 'imap://user@127.0.0.1:9', '--report', name];
+    const { status, stderr } = spawnSync(process.execPath, [PROGRAM, ...args], { cwd: home.dir, env, ...nobody });
+    if (/Cannot find module/.test(stderr.toString())) return context.skip('nobody may not read this checkout');
+    expect([status, stderr.toString()]).toEqual([64, expect.stringContaining(why)]);
+  }
 });
 
 describe('a state file that cannot be used', () => {

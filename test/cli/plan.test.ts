@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync, renameSync, statSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { planSchema } from '../../src/report/plan-schema.js';
 import type { Plan } from '../../src/run/plan.js';
@@ -8,10 +8,10 @@ import { GOOD } from '../servers/imap-fake.js';
 import { accountOf, type Home, imap, pop3, scratch } from './mailferry.js';
 import { imapServer, letters, multiset, popServer, times, timesImap } from './servers.js';
 
-/** Digest of every file below a folder, by name. SQLite's shared memory is scratch of whoever reads. */
+/** Digest of every file below a folder, by name. */
 function filesOf(dir: string): Record<string, string> {
   const names = readdirSync(dir, { recursive: true, withFileTypes: true })
-    .filter(entry => entry.isFile() && !/-shm$|-wal$/.test(entry.name))
+    .filter(entry => entry.isFile())
     .map(entry => join(entry.parentPath, entry.name));
   return Object.fromEntries(names.map(name => [name, createHash('sha256').update(readFileSync(name)).digest('hex')]));
 }
@@ -370,7 +370,10 @@ describe('a plan file', () => {
         expect(finished.err).toMatch(/mailferry plan -o/);
       }
     expect((await home.run('plan', '--plan', 'plan.json')).code).toBe(64);
-    expect((await home.run('migrate', 'bob', '--plan', 'plan.json')).code).toBe(64);
+    expect(await home.run('migrate', 'bob', '--plan', 'plan.json')).toMatchObject({
+      code: 64,
+      err: expect.stringContaining('no account "bob" in the plan\n  It has: "alice".'),
+    });
   });
 
   it('that cannot be written makes the exit code 1; the look goes on and an older plan stays', async () => {
@@ -383,20 +386,6 @@ describe('a plan file', () => {
     expect(finished.err).toMatch(/cannot write the plan to ppp/);
     expect(accountOf(finished)).toMatchObject({ exitCode: 0, copied: 6 });
     expect(home.read(name)).toBe('an older plan');
-  });
-
-  it.each([
-    ['-o', 'missing/plan.json'],
-    ['-o', 'plan.json/plan.html'],
-    ['--report', 'missing/plan.txt'],
-  ])('asked for by %s %s, where no folder is, is refused before any server is called', async (flag, name) => {
-    const { home, to } = await planned();
-    const called = to.connections.opened;
-    const { code, out, err } = await home.run('plan', flag, name);
-    const why = `cannot write ${name}: there is no folder ${dirname(name)} that can be entered`;
-    expect([code, out, err]).toEqual([1, '', expect.stringContaining(why)]);
-    expect(err).toContain('Make that folder');
-    expect(to.connections.opened).toBe(called);
   });
 
   it('of an account that could not be looked at to its end carries nothing of it', async () => {
@@ -414,8 +403,10 @@ describe('a plan file', () => {
     expect(plan.err).toContain('The plan is in plan.json, without bad;');
     expect(planIn(home).accounts.map(({ name }) => name)).toEqual(['good']);
     renameSync(home.path('plan.json'), home.path('later.json'));
-    const carried = await home.run('migrate', '--plan', 'later.json');
-    expect([carried.code, carried.err]).toEqual([0, expect.stringContaining('Left alone: bad. The dry run')]);
+    for (const more of [[], ['--quiet']]) {
+      const carried = await home.run('migrate', '--plan', 'later.json', ...more);
+      expect([carried.code, carried.err]).toEqual([0, expect.stringContaining('Left alone: bad. The dry run')]);
+    }
     expect((await home.run('migrate', 'good', '--plan', 'later.json')).err).not.toContain('bad');
     expect([times(good, 'RETR'), times(bad, 'RETR')]).toEqual([2, 0]);
   });

@@ -1,5 +1,14 @@
 import { execFileSync, spawnSync } from 'node:child_process';
-import { chmodSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import Sqlite from 'better-sqlite3';
 import { describe, expect, it, onTestFinished } from 'vitest';
@@ -332,7 +341,8 @@ describe('output that goes nowhere', () => {
   it.skipIf(!existsSync('/dev/full'))('a report that cannot be written fails the run, not the migration', async () => {
     const messages = mails(3);
     const set = await stage({ messages });
-    const report = join(set.folder.dir, 'nowhere', 'report.json');
+    const report = join(set.folder.dir, 'report.json');
+    symlinkSync('/dev/full', report);
     const ended = await set.folder.run(['migrate', '--report', report]);
     expect(ended.code).toBe(1);
     expect(ended.err).toContain('report');
