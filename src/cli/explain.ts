@@ -1,6 +1,8 @@
+import type { AccountConfig } from '../config/config.js';
 import { loadConfig } from '../config/load.js';
 import { asFerryError, FerryError, printable } from '../errors.js';
 import { openLedgerReadOnly } from '../ledger/sqlite-ledger.js';
+import type { DateSource } from '../message/facts.js';
 import type { AccountJob } from '../run/account-job.js';
 import { decide } from '../run/decide.js';
 import { FolderNames } from '../run/folder-names.js';
@@ -19,14 +21,15 @@ export async function explainCommand(account: string, wanted: string, flags: Con
   const config = loadConfig(flags.config);
   const state = stateFile(config, flags.state);
   const stop = listenForSignals(() => {});
-  const { jobs, unprepared } = await buildJobs(config, chosenAccounts(config, [account]), state, {}, stop.graceful);
+  const accounts = chosenAccounts(config, [account]);
+  const { jobs, unprepared } = await buildJobs(config, accounts, state, {}, stop.graceful);
   for (const { error } of unprepared) throw error;
-  const [job] = jobs;
-  if (job === undefined) throw new FerryError('BUG', 'no job was built');
+  const [[job], [configured]] = [jobs, accounts];
+  if (job === undefined || configured === undefined) throw new FerryError('BUG', 'no job was built');
   const ledger = openLedgerReadOnly(state);
   try {
     await job.source.open(stop.graceful);
-    const ref = await findRef(job, wanted, stop.graceful);
+    const ref = await findRef(job, configured.from.kind, wanted, stop.graceful);
     await job.destination.open(stop.graceful);
     const lines = [printable(ref.label)];
     for await (const look of job.source.readHeaders([ref], stop.graceful)) {
@@ -34,7 +37,7 @@ export async function explainCommand(account: string, wanted: string, flags: Con
       const facts = job.facts([look.header], look.hints);
       const date = facts.internalDate;
       lines.push(
-        `  date     ${date === null ? 'none' : `${new Date(date.date.epoch * 1000).toISOString()} (from ${date.source})`}`,
+        `  date     ${date === null ? 'none' : `${new Date(date.date.epoch * 1000).toISOString()} (taken from ${PLACES[date.source]})`}`,
       );
       lines.push(
         `  flags    ${facts.flags.known ? [...facts.flags.system, ...facts.flags.keywords].map(flag => printable(flag)).join(' ') || 'none' : 'the source does not say'}`,
@@ -73,11 +76,26 @@ export async function explainCommand(account: string, wanted: string, flags: Con
   }
 }
 
-const NAMED_BY = 'Name it as reports and plans do, e.g. its UIDL; mailferry plan -o FILE lists what is new.';
+/** Where a date was found. */
+const PLACES: Readonly<Record<DateSource, string>> = {
+  received: 'its topmost Received: line',
+  fromLine: 'the line "From …" before it in the mailbox file',
+  deliveryDate: 'its Delivery-date: line',
+  date: 'its Date: line',
+  mtime: 'the time of its file',
+};
+
+/** How reports and plans name a message. */
+const LABELS: Readonly<Record<AccountConfig['from']['kind'], string>> = {
+  pop3: 'its UIDL',
+  mbox: "the file and the octet it begins at, e.g. 'Inbox at 5120'",
+  maildir: "the folder and the file, e.g. 'INBOX/1546855200.M1.host'",
+};
 
 /** By its id or its label in reports, or by a part of these that no other message has. */
-async function findRef(job: AccountJob, wanted: string, signal: AbortSignal): Promise<Ref> {
-  if (wanted.trim() === '') throw new FerryError('USAGE', 'no message is named', { hint: NAMED_BY });
+async function findRef(job: AccountJob, kind: keyof typeof LABELS, wanted: string, signal: AbortSignal): Promise<Ref> {
+  const hint = `Name it by ${LABELS[kind]}; mailferry explain --help says where to find that.`;
+  if (wanted.trim() === '') throw new FerryError('USAGE', 'no message is named', { hint });
   const alike: Ref[] = [];
   let more = 0;
   for await (const page of job.source.list({ get: () => undefined }, signal)) {
@@ -97,5 +115,5 @@ async function findRef(job: AccountJob, wanted: string, signal: AbortSignal): Pr
     only === undefined
       ? `no message ${printable(wanted)} in ${printable(job.name)}`
       : `${alike.length + more} messages of ${printable(job.name)} are called like ${printable(wanted)}: ${named}${more > 0 ? ', …' : ''}`;
-  throw new FerryError('USAGE', text, { hint: NAMED_BY });
+  throw new FerryError('USAGE', text, { hint });
 }

@@ -1,4 +1,4 @@
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import type { FakeImap } from '../servers/imap-fake.js';
 import { mail } from '../sources/mbox/setup.js';
@@ -311,6 +311,25 @@ it('explain --help tells that it logs in, and the names it shows are taken', asy
   ] as const)
     expect(await home.run('explain', account, ref)).toMatchObject({ code: 0, out: expect.stringMatching(`^${ref}\n`) });
   expect(server.connections.opened).toBeGreaterThan(0);
+  for (const [account, hint] of [
+    ['file', "Name it by the file and the octet it begins at, e.g. 'Inbox at 5120'; mailferry explain --help"],
+    ['files', "Name it by the folder and the file, e.g. 'INBOX/1546855200.M1.host'; mailferry explain --help"],
+  ] as const)
+    expect((await home.run('explain', account, 'nine')).err).toContain(hint);
+});
+
+it('the command that explain --help gives lists the labels of mail that was carried', async () => {
+  const server = await imapServer();
+  const home = scratch();
+  const from = await popServer([letter('one'), letter('two')]);
+  home.configure({ accounts: [{ name: 'a', from: pop3(from), to: imap(server), folder: 'Box' }] });
+  expect((await home.run(...migrate)).code).toBe(0);
+  const line = /plan --state \S+ -o \S+/.exec((await home.run('explain', '--help')).out)?.[0] ?? '';
+  expect((await home.run(...line.split(' '))).code).toBe(0);
+  const { messages } = JSON.parse(home.read('FILE.json')) as { messages: { label: string }[] };
+  expect(messages.map(({ label }) => label)).toEqual(['UIDL uid-1', 'UIDL uid-2']);
+  expect((await home.run('explain', 'a', 'UIDL uid-2')).out).toMatch(/recorded done in Box/);
+  expect(existsSync(home.path('none.db'))).toBe(false);
 });
 
 it('{source} is the host or the last part of the path, and explain shows the way of a message', async () => {
@@ -326,7 +345,7 @@ it('{source} is the host or the last part of the path, and explain shows the way
   expect(code).toBe(0);
   expect(out.split('\n').map(line => line.trim())).toEqual([
     'UIDL uid-1',
-    'date     1997-11-21T15:55:06.000Z (from date)',
+    'date     1997-11-21T15:55:06.000Z (taken from its Date: line)',
     'flags    the source does not say',
     'rule 1: does not match: from "*@bank.example": has "a@post.example"',
     'rule 2: matches: source "127.*": has "127.0.0.1"; subject /^hel+o/: has "hello"',
