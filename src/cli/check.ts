@@ -1,5 +1,5 @@
 import { loadConfig } from '../config/load.js';
-import { FerryError, printable } from '../errors.js';
+import { type FerryError, printable } from '../errors.js';
 import { counted } from '../report/figures.js';
 import { hanging, safeJson } from '../report/safe-text.js';
 import { type AccountCheck, check, type Looked } from '../run/check.js';
@@ -8,7 +8,7 @@ import { chosenAccounts, stateFile } from './accounts.js';
 import { out } from './io.js';
 import type { ConfigFlags } from './program.js';
 import { listenForSignals } from './signals.js';
-import { buildJobs } from './wiring.js';
+import { buildEnds } from './wiring.js';
 
 export async function checkCommand(
   names: readonly string[],
@@ -18,34 +18,20 @@ export async function checkCommand(
   const stop = listenForSignals(() => {});
   try {
     const accounts = chosenAccounts(config, names);
-    const { jobs, unprepared } = await buildJobs(config, accounts, stateFile(config, flags.state), {}, stop.graceful);
-    const checks = await check(jobs, stop.graceful);
-    const errors = [...checks.flatMap(({ from, to }) => [from.error, to.error]), ...unprepared.map(u => u.error)];
-    const found = new Map<string, AccountCheck | FerryError>();
-    for (const one of checks) found.set(one.name, one);
-    for (const { name, error } of unprepared) found.set(name, error);
-    const inOrder = accounts.flatMap(({ name }) => {
-      const one = found.get(name);
-      return one === undefined ? [] : [{ name, one }];
-    });
-    if (flags.json === true) out(safeJson({ version: 1, accounts: inOrder.map(asJson) }));
-    else out(inOrder.map(asText).join('\n'));
-    return overallExit(errors.map(error => error?.exit ?? 0));
+    const ends = await buildEnds(config, accounts, stateFile(config, flags.state), stop.graceful);
+    const checks = await check(ends, stop.graceful);
+    if (flags.json === true) out(safeJson({ version: 1, accounts: checks.map(asJson) }));
+    else out(checks.map(asText).join('\n'));
+    return overallExit(checks.flatMap(({ from, to }) => [from.error, to.error]).map(error => error?.exit ?? 0));
   } finally {
     stop.release();
   }
 }
 
-interface Found {
-  readonly name: string;
-  /** An error where not even its secrets could be had. */
-  readonly one: AccountCheck | FerryError;
-}
-
 const MOST_COLUMNS = 100;
 const INDENT = ' '.repeat(10);
 
-function asText({ name, one }: Found): string {
+function asText({ name, source, destination, from, to }: AccountCheck): string {
   const lines = [printable(name)];
   const columns = Math.min(process.stdout.columns || 80, MOST_COLUMNS);
   const say = (text: string, lead = INDENT) => lines.push(...hanging(printable(text, LONGEST), lead, columns));
@@ -53,11 +39,6 @@ function asText({ name, one }: Found): string {
     say(`${error.message}${unsaidWords(error)}`, `${INDENT}FAILED  `);
     say(error.hint);
   };
-  if (one instanceof FerryError) {
-    failed(one);
-    return lines.join('\n');
-  }
-  const { source, destination, from, to } = one;
   say(source, '  from    ');
   if (from.facts === null) failed(from.error);
   else {
@@ -90,9 +71,7 @@ function unsaidWords({ serverText, message }: FerryError): string {
   return serverText === undefined || message.includes(serverText) ? '' : `: ${serverText}`;
 }
 
-function asJson({ name, one }: Found): unknown {
-  if (one instanceof FerryError) return { name, error: plain(one) };
-  const { source, destination, from, to } = one;
+function asJson({ name, source, destination, from, to }: AccountCheck): unknown {
   return { name, source, destination, from: side(from), to: side(to) };
 }
 

@@ -22,7 +22,7 @@ import { readFacts } from '../message/read-facts.js';
 import type { Endpoint } from '../net/endpoint.js';
 import { readRegularFile } from '../regular-file.js';
 import { compileRouting, type Routing } from '../routing/route.js';
-import type { AccountJob, Filter } from '../run/account-job.js';
+import type { AccountJob, Ends, Filter } from '../run/account-job.js';
 import type { Unprepared } from '../run/migrate.js';
 import { hazardsSought, preflight } from '../run/preflight.js';
 import { NO_SOURCE } from '../sources/no-source.js';
@@ -59,19 +59,44 @@ export async function buildJobs(
   const budget = new ByteBudget(config.limits.buffers);
   const built = await Promise.all(
     accounts.map(async account => {
-      try {
-        return await buildJob(config, account, state, budget, flags, signal);
-      } catch (thrown) {
-        const error = asFerryError(thrown);
-        if (error.scope === 'run') throw error;
-        return { name: account.name, ends: endsOf(account), error };
-      }
+      const job = await orError(buildJob(config, account, state, budget, flags, signal));
+      return job instanceof FerryError ? { name: account.name, ends: endsOf(account), error: job } : job;
     }),
   );
   return {
     jobs: built.flatMap(one => ('error' in one ? [] : [one])),
     unprepared: built.flatMap(one => ('error' in one ? [one] : [])),
   };
+}
+
+/** Both ends of each account by themselves: what the one lacks does not keep the other from being looked at. */
+export async function buildEnds(
+  config: Config,
+  accounts: readonly AccountConfig[],
+  state: string,
+  signal: AbortSignal,
+): Promise<{ name: string; ends: Ends; source: Source | FerryError; destination: ImapDestination | FerryError }[]> {
+  withholdSecrets(config);
+  const budget = new ByteBudget(config.limits.buffers);
+  return Promise.all(
+    accounts.map(async account => ({
+      name: account.name,
+      ends: endsOf(account),
+      source: await orError(buildSource(account, bodiesOf(config, budget), state, signal)),
+      destination: await orError(buildDestination(config, account, state, {}, signal)),
+    })),
+  );
+}
+
+/** What was built, or what is wrong with this account. @throws what ends the run */
+async function orError<T>(building: Promise<T>): Promise<T | FerryError> {
+  try {
+    return await building;
+  } catch (thrown) {
+    const error = asFerryError(thrown);
+    if (error.scope === 'run') throw error;
+    return error;
+  }
 }
 
 async function buildJob(
@@ -82,18 +107,10 @@ async function buildJob(
   flags: JobFlags,
   signal: AbortSignal,
 ): Promise<AccountJob> {
-  const bodies = new BodyStore({ budget, directory: tmpdir(), spoolAbove: spoolAbove(config) });
+  const bodies = bodiesOf(config, budget);
   const { to, from } = account;
   const source = flags.destinationOnly === true ? NO_SOURCE : await buildSource(account, bodies, state, signal);
-  const destination = new ImapDestination({
-    endpoint: endpointOf(to, 'to'),
-    credentials: await credentialsOf(account.name, to, 'to', state, signal),
-    ...connectionsOf(config, account),
-    profile: profileOf(to.profile),
-    compress: to.compress,
-    exactlyOnce: to.exactlyOnce,
-    ...(flags.log === undefined ? {} : { log: flags.log }),
-  });
+  const destination = await buildDestination(config, account, state, flags, signal);
   const routing = routingOf(account);
   const now = Math.floor(Date.now() / 1000);
   const fates = () => destination.features.octets ?? NOTHING_KNOWN;
@@ -124,6 +141,25 @@ async function buildJob(
     ...(flags.saved === undefined ? {} : { saveFailed: flags.saved }),
     lock: () => acquireAccountLock(state, account.name),
   };
+}
+
+async function buildDestination(
+  config: Config,
+  account: AccountConfig,
+  state: string,
+  { log }: Pick<JobFlags, 'log'>,
+  signal: AbortSignal,
+): Promise<ImapDestination> {
+  const { name, to } = account;
+  return new ImapDestination({
+    endpoint: endpointOf(to, 'to'),
+    credentials: await credentialsOf(name, to, 'to', state, signal),
+    ...connectionsOf(config, account),
+    profile: profileOf(to.profile),
+    compress: to.compress,
+    exactlyOnce: to.exactlyOnce,
+    ...(log === undefined ? {} : { log }),
+  });
 }
 
 /** Only the source that is asked for is loaded. */
@@ -255,9 +291,10 @@ function connectionsOf(
   return { connections: atMost(CONNECTIONS), connectionsAfar: atMost(CONNECTIONS_AFAR) };
 }
 
-/** Half of the memory for one message, so that others are under way meanwhile. */
-function spoolAbove(config: Config): number {
-  return Math.max(64 * 1024, Math.floor(config.limits.buffers / 2));
+function bodiesOf(config: Config, budget: ByteBudget): BodyStore {
+  // Half of the memory for one message, so that others are under way meanwhile.
+  const spoolAbove = Math.max(64 * 1024, Math.floor(config.limits.buffers / 2));
+  return new BodyStore({ budget, directory: tmpdir(), spoolAbove });
 }
 
 function filterOf({ filter }: AccountConfig, flags: JobFlags): Filter {

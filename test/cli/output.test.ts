@@ -36,8 +36,8 @@ describe('the result', () => {
       ['report.html', /<!doctype html>[\s\S]*too fishy/i],
     ] as const) {
       const { home } = await ready();
-      const { code, out } = await home.run('migrate', '--report', name);
-      expect(code).toBe(1);
+      const { code, out, err } = await home.run('migrate', '--report', name);
+      expect([code, err]).toEqual([1, expect.stringContaining(`The report is in ${name}.\n`)]);
       expect(out).toContain('too fishy');
       expect(home.read(name)).toMatch(holds);
       expect(spawnSync('stat', ['-c', '%a', home.path(name)]).stdout.toString()).toBe('600\n');
@@ -52,7 +52,12 @@ describe('the result', () => {
     expect(code).toBe(0);
     expect(out).toContain(`mailferry run ${run}`);
     expect(out).toContain('too fishy');
-    await home.run('report', '-o', 'again.json');
+    expect(await home.run('report', '-o', 'again.json')).toMatchObject({
+      code: 0,
+      out: '',
+      err: 'The report is in again.json.\n',
+    });
+    expect((await home.run('report', '-o', 'again.json', '--quiet')).err).toBe('');
     expect(JSON.parse(home.read('again.json'))).toEqual(resultOf(finished));
     expect((await home.run('report', 'r20200101-0000-zz')).code).toBe(64);
 
@@ -225,12 +230,18 @@ describe('looking without touching', () => {
     const { code, out } = await home.run('check');
     expect(code).toBe(78);
     expect(out.match(/^\S+$/gm)).toEqual(['first', 'second', 'third']);
-    expect(out).toMatch(/^first\n +FAILED [\s\S]*UNSET\s+is\s+not\s+set\n/);
+    expect(out).toMatch(
+      /^first\n {2}from .*\n +FAILED .*UNSET\s+is\s+not\s+set\n[\s\S]* export UNSET='…'[\s\S]*\n {2}to .*\n +ok, /,
+    );
     expect(out).toContain(', 1 folder, ');
     expect(out.split('\n').filter(line => line.length > 80)).toEqual([]);
     for (const capability of capabilities) expect(out.split(/\s+/)).toContain(capability);
     const { accounts } = JSON.parse((await home.run('check', '--json')).out);
-    expect(accounts.map(({ name }: { name: string }) => name)).toEqual(['first', 'second', 'third']);
+    expect(accounts).toMatchObject([
+      { name: 'first', from: { ok: false, error: { code: 'SECRET_UNAVAILABLE' } }, to: { ok: true } },
+      { name: 'second', from: { ok: true }, to: { ok: true } },
+      { name: 'third', from: { ok: false }, to: { ok: true } },
+    ]);
   });
 
   it('status --json names both ends as a configuration does: whether with TLS, and an unusual port', async () => {
@@ -324,7 +335,10 @@ describe('help', () => {
     expect(code).toBe(0);
     for (const [, command] of out.matchAll(/^ {2}([a-z]+)(?:\|[a-z]+)? /gm)) {
       if (command === 'help') continue;
-      expect(await home.run(command ?? '', '--help')).toMatchObject({ code: 0, err: '' });
+      const help = await home.run(command ?? '', '--help');
+      expect(help).toMatchObject({ code: 0, err: '' });
+      expect([command, ...help.out.split('\n').filter(line => line.length > 100)]).toEqual([command]);
     }
+    expect(out.split('\n').filter(line => line.length > 100)).toEqual([]);
   });
 });
