@@ -1,3 +1,4 @@
+import { setImmediate as othersTurn } from 'node:timers/promises';
 import { asFerryError, ERRORS, FerryError, type MessageFailure, printable } from '../errors.js';
 import type { AccountLedger, DeliveryRecord } from '../ledger/ledger.js';
 import type { MessageFacts } from '../message/facts.js';
@@ -31,6 +32,9 @@ const TRIES_PER_MESSAGE = 3;
 
 /** The source is called first: loading what speaks to the destination takes 0.1 s, in which a source can look at its mail. */
 const HEAD_START_MS = 30;
+
+/** Messages carried before the servers' answers are looked at: many may have been read while the destination was opened. */
+const WITHOUT_PAUSE = 32;
 
 /** Messages left out that are recorded in one transaction; what is lost with a crash is only looked at again. */
 const LEFT_OUT_AT_ONCE = 500;
@@ -219,6 +223,7 @@ export class Carrying {
         answered += 1;
         if (outcome.ok) await this.#carry(outcome.message, deliveries, names, untouched);
         else this.#fail(outcome.ref, outcome.failure);
+        if (answered % WITHOUT_PAUSE === 0) await othersTurn();
       }
     } catch (thrown) {
       this.#blame(asFerryError(thrown), chosen[answered]);

@@ -26,6 +26,9 @@ const RESPONSE_OCTETS = 256 * 1024;
 const LOGIN_OCTETS = 256 * 1024;
 const SCALE_MS = 20;
 
+/** What we say to ID (RFC 2971). */
+export const CLIENT_NAME = 'mailferry';
+
 export interface ConnectOptions {
   readonly endpoint: Endpoint;
   readonly credentials: Credentials;
@@ -80,7 +83,7 @@ async function attempt(options: ConnectOptions, secret: Secret, signal: AbortSig
     ...(endpoint.security === 'tls' ? {} : { doSTARTTLS: endpoint.security === 'starttls' }),
     transport: carried.transport,
     auth: { user: credentials.user, ...secret, ...authzid(credentials, secret) },
-    clientInfo: { name: 'mailferry', version: false, vendor: false, 'support-url': false },
+    clientInfo: { name: CLIENT_NAME, version: false, vendor: false, 'support-url': false },
     logger: witness,
     disableAutoIdle: true,
     disableAutoEnable: true,
@@ -95,6 +98,7 @@ async function attempt(options: ConnectOptions, secret: Secret, signal: AbortSig
     maxResponseSize: RESPONSE_OCTETS,
   });
   askLess(client, options.forMail);
+  if ('pass' in secret) answerAhead(client, credentials, secret.pass);
   // We never enable QRESYNC. Walking the range of one made-up VANISHED would keep the process busy for minutes.
   Object.assign(client, { untaggedVanished: async () => {} });
   // An 'error' nobody listens to ends the process; what it means is told by the promise that rejects.
@@ -141,15 +145,34 @@ async function attempt(options: ConnectOptions, secret: Secret, signal: AbortSig
 
 /**
  * imapflow asks more than is needed: ID before the login and again after it, the namespace on every connection, and who
- * subscribed to what. Each of them is a round trip in which no mail is on its way.
+ * subscribed to what. Each of them is a round trip in which no mail is on its way; ID on a session for mail is sent
+ * together with the first mail.
  */
 function askLess(client: ImapFlow, forMail: boolean): void {
   const { run } = client as unknown as { readonly run: (command: string, ...rest: unknown[]) => Promise<unknown> };
   const isNeedless = (command: string) =>
-    (command === 'ID' && !client.authenticated) || (command === 'NAMESPACE' && forMail);
+    (command === 'ID' && (forMail || !client.authenticated)) || (command === 'NAMESPACE' && forMail);
   Object.assign(client, {
     skipLsub: true,
     run: async (command: string, ...rest: unknown[]) => !isNeedless(command) && run.call(client, command, ...rest),
+  });
+}
+
+/**
+ * PLAIN carries its answer with the command where the server takes it so (RFC 4959), one round trip less. imapflow would
+ * wait to be asked, and still does where the server asks all the same.
+ */
+function answerAhead(client: ImapFlow, { user, authzid: identity = '' }: Credentials, password: string): void {
+  type Attribute = { readonly type: string; readonly value: string; readonly sensitive?: boolean };
+  type Exec = (command: string, attributes: readonly Attribute[], ...rest: unknown[]) => Promise<unknown>;
+  const { exec } = client as unknown as { readonly exec: Exec };
+  const value = Buffer.from([identity, user, password].join('\0')).toString('base64');
+  Object.assign(client, {
+    exec: (command: string, attributes: readonly Attribute[], ...rest: unknown[]) => {
+      const isPlain = command === 'AUTHENTICATE' && attributes[0]?.value === 'PLAIN';
+      const ahead = isPlain && client.capabilities.has('SASL-IR') ? [{ type: 'ATOM', value, sensitive: true }] : [];
+      return exec.call(client, command, ahead.length === 0 ? attributes : [...attributes, ...ahead], ...rest);
+    },
   });
 }
 

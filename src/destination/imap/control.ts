@@ -54,21 +54,6 @@ export class Control {
     return this.#run('LIST', signal, client => client.list());
   }
 
-  /** Whether the server would take a name nobody has, without making it. Where it does not say, it would. */
-  async wouldTake(unicode: string, signal: AbortSignal): Promise<boolean> {
-    let refusal = '';
-    await this.#run('STATUS', signal, async client => {
-      try {
-        await client.status(unicode, { messages: true });
-      } catch (error) {
-        const { response } = error as { readonly response?: { readonly responseText?: string } };
-        if (response?.responseText === undefined) throw error;
-        refusal = response.responseText;
-      }
-    });
-    return !/not allowed|invalid/i.test(refusal);
-  }
-
   /** CREATE and SUBSCRIBE; false: it was there already. @param unicode with prefix and delimiter */
   async create(unicode: string, signal: AbortSignal): Promise<boolean> {
     try {

@@ -20,13 +20,13 @@ import type {
 } from '../destination.js';
 import { appendBatch } from './append-batch.js';
 import { isKeyword, isSendableFlag, type LiteralMode, literalModeOf, quoted } from './append-command.js';
-import { type ConnectOptions, connectImap } from './connect.js';
+import { CLIENT_NAME, type ConnectOptions, connectImap } from './connect.js';
 import { Control } from './control.js';
 import { Lanes } from './lanes.js';
 import { MailboxIndex } from './mailbox-index.js';
 import { listedName, type MailboxName, mailboxName, type NameRules } from './mailbox-name.js';
 import { PROFILES, type ProfileName, recogniseServer, type ServerProfile } from './profiles.js';
-import { describeSelected, expungeSelected, moveSelected, must, type Selected, select } from './selected.js';
+import { describeSelected, expungeSelected, moveSelected, must, type Selected, select, wouldTake } from './selected.js';
 import { ImapSession, type Streams } from './session.js';
 
 /**
@@ -34,6 +34,8 @@ import { ImapSession, type Streams } from './session.js';
  * end at much the same time.
  */
 const SINGLES: Record<LiteralMode, number> = { plus: 64, minus: 32, synchronising: 16 };
+
+const ID_COMMAND = `ID ("name" ${quoted(CLIENT_NAME)})\r\n`;
 
 /** Milliseconds of a round trip that is worth more connections. */
 const LONG_LINE_MS = 20;
@@ -100,7 +102,10 @@ export class ImapDestination implements Destination {
     this.#control = new Control(this.#connect);
     this.#lanes = new Lanes(Math.max(1, options.connections - 1), async signal => {
       const { client } = await connectImap(this.#connect, signal);
-      return new ImapSession(streamsOf(client), { timeouts: options.endpoint.timeouts, log });
+      const session = new ImapSession(streamsOf(client), { timeouts: options.endpoint.timeouts, log });
+      // Some servers want to know who logs in, on every connection. Nothing waits for the answer.
+      if (client.capabilities.has('ID')) void session.run([ID_COMMAND], { signal: new AbortController().signal });
+      return session;
     });
   }
 
@@ -118,7 +123,7 @@ export class ImapDestination implements Destination {
 
   async #begin(signal: AbortSignal): Promise<DestinationFacts> {
     const { client, security } = await this.#control.connect(signal);
-    // The password is proven: a session for mail may log in while the mailboxes are looked at.
+    // The password is proven: a session for mail logs in while the mailboxes are looked at.
     this.#lanes.warm(signal);
     const capabilities = new Map(client.capabilities);
     const profile = this.#profileOf({
@@ -126,11 +131,14 @@ export class ImapDestination implements Destination {
       capabilities: new Set(capabilities.keys()),
       idName: String(client.serverInfo?.name ?? ''),
     });
-    const list = await this.#control.list(signal);
+    const [list, refusedHere] = await Promise.all([
+      this.#control.list(signal),
+      this.#refusedHere(profile.maybeRefusedInNames, client.namespace?.prefix ?? '', signal),
+    ]);
     const hierarchy = hierarchyOf(client.namespace, list);
     const rules = {
       ...hierarchy,
-      refused: profile.refusedInNames + (await this.#refusedHere(profile.maybeRefusedInNames, hierarchy, signal)),
+      refused: profile.refusedInNames + refusedHere.filter(c => c !== hierarchy.delimiter).join(''),
       astral: profile.astralInNames,
       oneBlank: profile.oneBlankInNames,
       maxOctets: profile.maxNameOctets,
@@ -298,16 +306,15 @@ export class ImapDestination implements Destination {
     return PROFILES[profile === 'auto' ? recogniseServer({ ...traits, host: endpoint.host }) : profile];
   }
 
-  async #refusedHere(
-    maybe: string,
-    { prefix, delimiter }: Pick<NameRules, 'prefix' | 'delimiter'>,
-    signal: AbortSignal,
-  ): Promise<string> {
-    let refused = '';
-    for (const c of maybe) {
-      if (c !== delimiter && !(await this.#control.wouldTake(`${prefix}mailferry${c}asks`, signal))) refused += c;
-    }
-    return refused;
+  /** Characters of `maybe` that a name below the prefix must not have. */
+  async #refusedHere(maybe: string, prefix: string, signal: AbortSignal): Promise<string[]> {
+    if (maybe === '') return [];
+    return this.#alone(signal, async session => {
+      const asked = [...maybe].map(async c =>
+        (await wouldTake(session, `${prefix}mailferry${c}asks`, signal)) ? [] : [c],
+      );
+      return (await Promise.all(asked)).flat();
+    });
   }
 
   #requireExactlyOnce(): void {

@@ -90,10 +90,25 @@ describe('logging in', () => {
       { expect: /AUTHENTICATE PLAIN/ },
       { send: '+ \r\n' },
       { expect: new RegExp(`^${Buffer.from('boss\0user\0secret').toString('base64')}$`) },
-      { send: '%T NO [UNAVAILABLE] directory down\r\n' },
+      { send: '2 NO [UNAVAILABLE] directory down\r\n' },
     ]);
     const secret = { kind: 'password', reveal: () => 'secret' } as const;
-    await opening(server.port, {}, { user: 'user', authzid: 'boss', secret });
+    const result = await opening(server.port, {}, { user: 'user', authzid: 'boss', secret });
+    expect(result).toMatchObject({ code: 'THROTTLED', side: 'to' });
+    expect(server.failures).toEqual([]);
+  });
+
+  it('sends a password together with PLAIN where the server takes it so, and again where it asks all the same', async () => {
+    const answer = Buffer.from('\0user\0secret').toString('base64');
+    const server = await script([
+      { send: '* OK [CAPABILITY IMAP4rev1 AUTH=PLAIN SASL-IR] ready\r\n' },
+      { expect: new RegExp(`AUTHENTICATE PLAIN ${answer}$`) },
+      { send: '+ \r\n' },
+      { expect: new RegExp(`^${answer}$`) },
+      { send: '1 NO [AUTHENTICATIONFAILED] not you\r\n' },
+    ]);
+    const secret = { kind: 'password', reveal: () => 'secret' } as const;
+    expect(await opening(server.port, {}, { user: 'user', secret })).toMatchObject({ code: 'LOGIN_REFUSED' });
     expect(server.failures).toEqual([]);
   });
 
