@@ -3,6 +3,9 @@ import { issuerUrl } from '../auth/oauth-provider.js';
 import { parsePin } from '../net/pins.js';
 import { parseDate, parseDuration, parsePercent, parseRate, parseSize } from './units.js';
 
+// A configuration is read once: compiling a reader for it takes longer than reading it.
+z.config({ jitless: true });
+
 /**
  * The one table of all keys: what they take, what they mean, what the sample shows. Error messages of the schemas say
  * what is expected ("a port from 1 to 65535"); problems.ts puts the place and what was found before them. Conditions

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { setImmediate as othersTurn } from 'node:timers/promises';
 import { asFerryError, type FerryError, printable } from '../errors.js';
 import type { AccountReader, MessageKey } from '../ledger/ledger.js';
 import type { Checkpoint, Listing, Page, Ref, Skipped } from '../sources/source.js';
@@ -36,9 +37,9 @@ const leftOutOf = (account: AccountReader, key: string): { readonly by: string; 
 /** Where so many sizes changed at once, the server counts differently now; a few are ids given to new mail. */
 const RESIZED_SHARE = 0.1;
 
-/** Key of a message as one string, for maps of this run. */
+/** Key of a message as one string, for maps of this run: mostly its id, which is there already. No id has NUL in it. */
 export function keyOf(key: MessageKey): string {
-  return `${key.occurrence}:${key.id}`;
+  return key.occurrence === 1 ? key.id : `${key.id}\0${key.occurrence}`;
 }
 
 /** A file: what to remember of it, and what of it is listed to be carried. */
@@ -166,6 +167,8 @@ export async function listWork(run: AccountLook, tally: Tally, before: KeySet): 
     if (unit !== null && page.failed.length > 0) unit.partly = true;
     if (unit !== null && page.checkpoint !== undefined) units.push({ ...unit, checkpoint: page.checkpoint });
     emit({ type: 'listed', account: job.name, listed: counts.listed, messages: refs.length, octets, complete: false });
+    // A POP3 listing is all there by now: between two pages the destination, which is being opened, gets its answers.
+    await othersTurn();
   }
   if (resized.size > Math.max(10, counts.known * RESIZED_SHARE)) {
     notices.push(

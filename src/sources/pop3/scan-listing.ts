@@ -7,6 +7,8 @@ export interface Listing<T> {
 /** A listing with more lines or octets than this is an attack or a fault. */
 const MAX_LINES = 1_000_000;
 const MAX_OCTETS = 64 * 1024 * 1024;
+const SP = 32;
+const TAB = 9;
 
 /** Refuses a listing that grows beyond all measure: far more lines than STAT counted, or more than anybody has. */
 export class ListingCap {
@@ -37,18 +39,32 @@ export class ListingCap {
  * @returns what is wrong with it, or null
  */
 export function takeLine<T>(listing: Listing<T>, line: string, value: (text: string) => T): string | null {
-  const space = line.indexOf(' ');
-  const number = space < 0 ? line : line.slice(0, space);
-  if (!/^[0-9]{1,10}$/.test(number) || number === '0') return 'a line without a message number';
-  listing.numbers.push(Number(number));
-  listing.values.push(value(space < 0 ? '' : line.slice(space + 1)));
+  const digits = digitsAt(line, 0, 10);
+  const ends = digits === line.length || line.charCodeAt(digits) === SP;
+  const number = Number(line.slice(0, digits));
+  if (!ends || number === 0) return 'a line without a message number';
+  listing.numbers.push(number);
+  listing.values.push(value(line.slice(digits + 1)));
   return null;
 }
 
 /** Octets of a scan listing; null where the server wrote something else. A hint, so nothing is refused for it. */
 export function sizeOf(text: string): number | null {
-  const digits = /^[0-9]{1,15}(?= |$)/.exec(text.trimStart())?.[0];
-  return digits === undefined ? null : Number(digits);
+  let start = 0;
+  while (text.charCodeAt(start) === SP || text.charCodeAt(start) === TAB) start++;
+  const end = digitsAt(text, start, 15);
+  return end === start || (end < text.length && text.charCodeAt(end) !== SP) ? null : Number(text.slice(start, end));
+}
+
+/** Where the digits that begin at `start` end, of which there are `most` at most. */
+function digitsAt(text: string, start: number, most: number): number {
+  let end = start;
+  while (end < text.length && end - start < most && isDigit(text.charCodeAt(end))) end++;
+  return end;
+}
+
+function isDigit(code: number): boolean {
+  return code >= 0x30 && code <= 0x39;
 }
 
 /**
