@@ -34,9 +34,12 @@ export class BodyStore {
    */
   async admit(sizeHint: number, signal: AbortSignal): Promise<BodyBuilder> {
     const { budget, spoolAbove, directory } = this.#options;
-    const octets = Math.max(1, Math.min(Number.isFinite(sizeHint) ? sizeHint : 0, spoolAbove));
+    const announced = Math.max(1, Number.isFinite(sizeHint) ? sizeHint : 0);
+    // One for the disk needs no memory of its size; a share of it keeps many such from being asked for at once.
+    const spools = announced > spoolAbove;
+    const octets = spools ? Math.ceil(spoolAbove / 4) : announced;
     const lease = await budget.reserve(octets, this, signal);
-    return new BodyBuilder(lease, this.#slabs, budget.slabs, spoolAbove, directory);
+    return new BodyBuilder(lease, this.#slabs, budget.slabs, spools ? 0 : spoolAbove, directory);
   }
 }
 

@@ -138,3 +138,18 @@ test('messages larger than announced overdraw the budget by little: what does no
   }
   expect(budget.used).toBe(0);
 });
+
+test('a message announced for the disk leaves most of the budget to others, before and while it arrives', async () => {
+  const { budget, bodies } = store(8 << 20, 4 << 20);
+  const builder = await bodies.admit(6 << 20, never);
+  expect(budget.used).toBe(1 << 20);
+  const octets = octetsOf(5, 6 << 20);
+  for (let at = 0; at < octets.length; at += 1 << 20) {
+    builder.write(octets.subarray(at, at + (1 << 20)));
+    expect(budget.used).toBe(256 << 10);
+  }
+  const body = builder.finish();
+  expect(Buffer.concat([...body.chunks()]).equals(octets)).toBe(true);
+  body.dispose();
+  expect(budget.used).toBe(0);
+});
