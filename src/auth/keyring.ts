@@ -3,6 +3,8 @@ import { FerryError, printable } from '../errors.js';
 
 /** Under which name entries of this program stand in the keyring of the operating system. */
 const SERVICE = 'mailferry';
+/** An entry that never is. */
+const NOBODYS = 'nobody';
 
 /**
  * An entry of the keyring of the operating system: Keychain, Credential Manager, Secret Service, or where there is none
@@ -31,18 +33,17 @@ async function withEntry<T>(name: string, verb: string, work: (entry: Entry) => 
     throw unavailable('the keyring module is not installed on this system', cause);
   });
   try {
+    // The first touch of the kernel's keyring makes one in a session that has none; it fails, or finds nothing.
+    new Entry(SERVICE, NOBODYS).getPassword();
+  } catch {}
+  try {
     return work(new Entry(SERVICE, name));
-  } catch {
-    // The first touch of the kernel's keyring fails in a session that has none yet, and makes one.
-    try {
-      return work(new Entry(SERVICE, name));
-    } catch (cause) {
-      const text = cause instanceof Error ? cause.message : String(cause);
-      throw unavailable(
-        `the keyring of this system would not ${verb} "${printable(name)}": ${printable(text, 200)}`,
-        cause,
-      );
-    }
+  } catch (cause) {
+    const text = cause instanceof Error ? cause.message : String(cause);
+    throw unavailable(
+      `the keyring of this system would not ${verb} "${printable(name)}": ${printable(text, 200)}`,
+      cause,
+    );
   }
 }
 
