@@ -1,6 +1,8 @@
 import { FerryError, printable } from '../errors.js';
 
 export interface CsvAccount {
+  /** Of the table, from 1. */
+  readonly line: number;
   /** Address, or URL as for --from. */
   readonly from: string;
   readonly to: string;
@@ -40,6 +42,7 @@ export function accountsOfCsv(text: string): CsvAccount[] {
     const trimmed = (column: Column) => value(column).trim();
     if (trimmed('from') === '' || trimmed('to') === '') throw usage(line, 'from or to is empty');
     return {
+      line,
       from: trimmed('from'),
       to: trimmed('to'),
       name: trimmed('name') || null,

@@ -31,7 +31,7 @@ export interface Lookups {
  * @throws FerryError CAPABILITY_MISSING where the provider has no POP3
  */
 export async function discover(address: string, protocol: Protocol, ask: Lookups, signal: AbortSignal): Promise<Found> {
-  const domain = domainOf(address);
+  const domain = domainOf(address, protocol);
   const known = providerOfDomain(domain);
   if (known !== null) return ofProvider(known, protocol, `known: ${known.name}`, true);
   const named = await bySrv(domain, protocol, ask);
@@ -45,13 +45,19 @@ export async function discover(address: string, protocol: Protocol, ask: Lookups
   return byGuess(domain, protocol, ask, signal);
 }
 
-function domainOf(address: string): string {
+const CONTROL = /[\u0000-\u001f\u007f-\u009f]/;
+
+const INSTEAD = {
+  pop3: 'Give an address, a server as pop3s://USER@HOST, or files as mbox:PATH or maildir:PATH.',
+  imap: 'Give an address, or a server as imaps://USER@HOST.',
+} as const;
+
+/** Asks nobody. @throws FerryError USAGE */
+export function domainOf(address: string, protocol: Protocol): string {
   const at = address.lastIndexOf('@');
   const domain = domainToASCII(address.slice(at + 1)).toLowerCase();
-  if (at < 1 || domain === '' || !/^[a-z0-9.-]+\.[a-z0-9-]+$/.test(domain)) {
-    throw new FerryError('USAGE', `${printable(address)} is no mail address`, {
-      hint: 'Give an address, a server as pop3s://USER@HOST or imaps://USER@HOST, or mbox:PATH or maildir:PATH.',
-    });
+  if (at < 1 || CONTROL.test(address) || !/^[a-z0-9.-]+\.[a-z0-9-]+$/.test(domain)) {
+    throw new FerryError('USAGE', `${printable(address)} is no mail address`, { hint: INSTEAD[protocol] });
   }
   return domain;
 }
@@ -64,8 +70,9 @@ function ofProvider(provider: Provider, protocol: Protocol, how: string, sure: b
       hint: 'Export the mail as files there, and name these: mbox:PATH.',
     });
   }
-  const { notes, oauth } = provider;
-  return { ...server, how, sure, notes, ...(oauth === undefined ? {} : { oauth }) };
+  const { notes, pop3Notes = [], oauth } = provider;
+  const all = protocol === 'pop3' ? [...notes, ...pop3Notes] : notes;
+  return { ...server, how, sure, notes: all, ...(oauth === undefined ? {} : { oauth }) };
 }
 
 /** What a certificate can be for; a lone dot says that there is no such service (RFC 2782). */

@@ -1,3 +1,4 @@
+import type { Side } from '../errors.js';
 import type { Security } from '../net/endpoint.js';
 
 /** Where a login's secret is to come from. */
@@ -24,6 +25,12 @@ export interface AccountEntry {
   readonly to: ServerEntry;
   /** null: the default of the source. */
   readonly folder: string | null;
+}
+
+/** The servers an account logs in to, the source first. */
+export function serversOf({ from, to }: AccountEntry): (ServerEntry & { readonly side: Side })[] {
+  const servers = [{ ...to, side: 'to' as const }];
+  return 'pop3' in from ? [{ ...from.pop3, side: 'from' }, ...servers] : servers;
 }
 
 /** A configuration with comments, as YAML. */

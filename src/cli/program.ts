@@ -110,7 +110,7 @@ function buildProgram(done: (exitCode: number) => void): Command {
       'many accounts: a table with from, to, and if wanted name, folder, from_password, to_password',
     )
     .option('--no-test', 'do not try the logins')
-    .option('--yes', 'do not ask')
+    .option('--yes', 'do not ask; where a login fails, write nothing')
     .option('-c, --config <FILE>', 'file to write', './mailferry.yaml')
     .action(async (address: string | undefined, flags: InitFlags) => {
       const { initCommand } = await import('./init.js');

@@ -7,7 +7,7 @@ import type { AccountConfig, Config, Secret } from './config.js';
 import { resolveFile, resolvePath } from './resolve.js';
 import { mergedFile } from './schema.js';
 
-interface ServerUrl {
+export interface ServerUrl {
   readonly host: string;
   readonly port?: number;
   readonly security: 'tls' | 'starttls' | 'plain';
@@ -24,46 +24,57 @@ export interface ToUrl extends ServerUrl {
   readonly kind: 'imap';
 }
 
+/** What errors say of a URL, which is not shown itself. */
+interface Place {
+  readonly side: Side;
+  /** What the user knows it as. */
+  readonly said: string;
+  readonly expected: string;
+}
+
 const FROM = 'pop3s://USER@HOST, pop3://USER@HOST, mbox:PATH or maildir:PATH';
 const TO = 'imaps://USER@HOST or imap://USER@HOST';
 
 /**
  * The source of a one-off migration. pop3:// means STLS, or plaintext on this machine. The last "@" ends the user, which
  * may be percent-encoded.
- * @throws FerryError USAGE; the URL, which may hold a password, is not shown
+ * @param said what errors call it, for the URL, which may hold a password, is not shown
+ * @throws FerryError USAGE
  */
-export function parseFromUrl(url: string): FromUrl {
-  const { scheme, rest } = split(url, 'from', FROM);
+export function parseFromUrl(url: string, said = '--from'): FromUrl {
+  const place: Place = { side: 'from', said, expected: FROM };
+  const { scheme, rest } = split(url, place);
   if (scheme === 'mbox' || scheme === 'maildir') {
-    if (rest === '') throw usage('from', `names no path; expected ${scheme}:PATH`);
+    if (rest === '') throw usage(place, `names no path; expected ${scheme}:PATH`);
     return { kind: scheme, path: rest };
   }
-  if (scheme !== 'pop3' && scheme !== 'pop3s') throw usage('from', `has no known scheme; expected ${FROM}`);
-  return { kind: 'pop3', ...parseServer(rest, scheme === 'pop3s', 'from', FROM) };
+  if (scheme !== 'pop3' && scheme !== 'pop3s') throw usage(place, `has no known scheme; expected ${FROM}`);
+  return { kind: 'pop3', ...parseServer(rest, scheme === 'pop3s', place) };
 }
 
 /** The destination of a one-off migration; imap:// means STARTTLS, or plaintext on this machine. @throws FerryError USAGE */
-export function parseToUrl(url: string): ToUrl {
-  const { scheme, rest } = split(url, 'to', TO);
-  if (scheme !== 'imap' && scheme !== 'imaps') throw usage('to', `has no known scheme; expected ${TO}`);
-  return { kind: 'imap', ...parseServer(rest, scheme === 'imaps', 'to', TO) };
+export function parseToUrl(url: string, said = '--to'): ToUrl {
+  const place: Place = { side: 'to', said, expected: TO };
+  const { scheme, rest } = split(url, place);
+  if (scheme !== 'imap' && scheme !== 'imaps') throw usage(place, `has no known scheme; expected ${TO}`);
+  return { kind: 'imap', ...parseServer(rest, scheme === 'imaps', place) };
 }
 
-function split(url: string, side: Side, expected: string): { scheme: string; rest: string } {
+function split(url: string, place: Place): { scheme: string; rest: string } {
   const match = /^([a-z][a-z0-9]*):(.*)$/is.exec(url);
-  if (match === null) throw usage(side, `has no scheme; expected ${expected}`);
+  if (match === null) throw usage(place, `has no scheme; expected ${place.expected}`);
   return { scheme: match[1]?.toLowerCase() ?? '', rest: match[2] ?? '' };
 }
 
-function parseServer(rest: string, implicitTls: boolean, side: Side, expected: string): ServerUrl {
+function parseServer(rest: string, implicitTls: boolean, place: Place): ServerUrl {
   const authority = /^\/\/(.*?)\/?$/s.exec(rest)?.[1];
   const at = authority?.lastIndexOf('@') ?? -1;
-  if (authority === undefined || at < 1) throw usage(side, `names no user; expected ${expected}`);
+  if (authority === undefined || at < 1) throw usage(place, `names no user; expected ${place.expected}`);
   const rawUser = authority.slice(0, at);
   if (rawUser.includes(':')) {
-    const name = variable(side);
+    const name = variable(place.side);
     const hint = `Leave the password out of the URL; it is asked for, or taken from ${name}. A ":" of the user is %3A.`;
-    throw usage(side, 'holds a password, which process lists and shell histories would show', hint);
+    throw usage(place, 'holds a password, which process lists and shell histories would show', hint);
   }
   const hostPort = /^(\[[0-9a-f:.]+\]|[^\s\u0000-\u001f\u007f:/@[\]?#]+)(?::(\d{1,5}))?$/i.exec(
     authority.slice(at + 1),
@@ -71,25 +82,25 @@ function parseServer(rest: string, implicitTls: boolean, side: Side, expected: s
   const host = hostPort?.[1]?.replace(/^\[(.*)\]$/, '$1');
   const port = hostPort?.[2] === undefined ? undefined : Number(hostPort[2]);
   if (host === undefined || (port !== undefined && (port < 1 || port > 65535))) {
-    throw usage(side, 'needs HOST or HOST:PORT after the last @');
+    throw usage(place, 'needs HOST or HOST:PORT after the last @');
   }
   const security = implicitTls ? 'tls' : isLoopback(host) ? 'plain' : 'starttls';
-  return { host, ...(port === undefined ? {} : { port }), security, user: decodeUser(rawUser, side) };
+  return { host, ...(port === undefined ? {} : { port }), security, user: decodeUser(rawUser, place) };
 }
 
-function decodeUser(raw: string, side: Side): string {
+function decodeUser(raw: string, place: Place): string {
   let user: string;
   try {
     user = decodeURIComponent(raw);
   } catch {
-    throw usage(side, 'has a % in its user that encodes nothing; a plain % is %25');
+    throw usage(place, 'has a % in its user that encodes nothing; a plain % is %25');
   }
-  if (/[\u0000-\u001f\u007f]/.test(user)) throw usage(side, 'has a control character in its user');
+  if (/[\u0000-\u001f\u007f]/.test(user)) throw usage(place, 'has a control character in its user');
   return user;
 }
 
-function usage(side: Side, text: string, hint?: string): FerryError {
-  return new FerryError('USAGE', `--${side} ${text}`, { side, ...(hint === undefined ? {} : { hint }) });
+function usage({ side, said }: Place, text: string, hint?: string): FerryError {
+  return new FerryError('USAGE', `${said} ${text}`, { side, ...(hint === undefined ? {} : { hint }) });
 }
 
 function variable(side: Side): string {
@@ -143,7 +154,7 @@ function server({ host, port, security, user }: ServerUrl, side: Side) {
   return { host, ...(port === undefined ? {} : { port }), security, user, password: { env: variable(side) } };
 }
 
-function accountName(from: FromUrl, cwd: string): string {
+export function accountName(from: FromUrl, cwd: string): string {
   if (from.kind === 'pop3') return `${from.user}@${from.host}`;
   return printable(basename(resolvePath(from.path, cwd)), 200).trim() || from.kind;
 }

@@ -17,6 +17,8 @@ export interface Provider {
   readonly imap: ServerAddress;
   /** What a person has to do there first. */
   readonly notes: readonly string[];
+  /** What of it concerns its POP3 only. */
+  readonly pop3Notes?: readonly string[];
   /** It takes no passwords: oauth.provider to use. */
   readonly oauth?: 'microsoft' | 'google';
 }
@@ -35,7 +37,8 @@ export const PROVIDERS: readonly Provider[] = [
     exchangers: ['google.com', 'googlemail.com'],
     pop3: pop3('pop.gmail.com'),
     imap: imap('imap.gmail.com'),
-    notes: [`${APP_PASSWORD} See docs/gmail.md.`, 'POP3 has to be switched on in its settings first.'],
+    notes: [`${APP_PASSWORD} See docs/gmail.md.`],
+    pop3Notes: ['POP3 has to be switched on in its settings first.'],
   },
   {
     name: 'Microsoft 365',

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { accountsOfCsv } from '../../src/cli/accounts-csv.js';
 
-const one = { from: 'a@x', to: 'b@y', name: null, folder: null, fromPassword: null, toPassword: null };
+const one = { line: 2, from: 'a@x', to: 'b@y', name: null, folder: null, fromPassword: null, toPassword: null };
 
 test.each([
   ['from,to\na@x,b@y\n', [one]],
@@ -14,7 +14,7 @@ test.each([
     'from,to,folder\na@x,b@y,"two\nlines"\nc@x,d@y,\n',
     [
       { ...one, folder: 'two\nlines' },
-      { ...one, from: 'c@x', to: 'd@y' },
+      { ...one, line: 4, from: 'c@x', to: 'd@y' },
     ],
   ],
 ])('%j', (text, accounts) => {

@@ -61,23 +61,72 @@ describe.skipIf(!terminal)('init at a terminal', () => {
   test('writes nothing after a no', async () => {
     const { fromUrl, toUrl } = await servers();
     const home = scratch();
-    const { code } = await atTerminal(home, `init ${fromUrl} --to ${toUrl}`, [['Write this configuration?', 'n']]);
+    const { code, shown } = await atTerminal(home, `init ${fromUrl} --to ${toUrl}`, [
+      ['Write this configuration?', 'n'],
+    ]);
     expect(code).toBe(64);
+    expect(shown).toContain('nothing was written, as you said');
+    expect(shown).not.toContain('--yes');
     expect(readdirSync(home.dir)).toEqual([]);
   });
 
-  test('asks again where a login fails', async () => {
+  test('with --keyring puts both passwords into the keyring, where other processes find each', async context => {
+    const pop = await popServer(letters(2), { user: `alice-${process.pid}` });
+    const to = await imapServer();
+    const home = scratch();
+    const name = `${pop.user}@127.0.0.1`;
+    const probe = home.start(['auth', 'keyring', `${name} probe`]);
+    probe.child.stdin.end(`${PASSWORD}\n`);
+    const { code: works } = await probe.finished;
+    context.skip(works !== 0, 'there is no keyring');
+    await home.run('auth', 'keyring', `${name} probe`, '--remove');
+    const init = `init pop3://${pop.user}@127.0.0.1:${pop.port} --to imap://user@127.0.0.1:${to.port} --keyring --yes`;
+    const { code, shown } = await atTerminal(home, init, [
+      ['Password of alice', PASSWORD],
+      ['Password of user', PASSWORD],
+    ]);
+    const removed = [];
+    // The second first: nothing else has woken the keyring by then.
+    for (const side of ['to', 'from'])
+      removed.push((await home.run('auth', 'keyring', `${name} ${side}`, '--remove')).out);
+    expect({ code, shown }).toEqual({ code: 0, shown: expect.stringContaining('2 messages') });
+    expect(removed).toEqual(['to', 'from'].map(side => `Removed "${name} ${side}" from the keyring.\n`));
+  });
+
+  test('asks for no password that it would not use', async () => {
+    const home = scratch();
+    const { code, shown } = await atTerminal(home, 'init me@outlook.com --to me@gmail.com --yes', []);
+    expect({ code, shown }).toMatchObject({ code: 0 });
+    expect(shown).toContain('set MAILFERRY_TO_PASSWORD to the password');
+  });
+
+  test.each([
+    ['n', 77, 'Nothing was written, because a login failed', []],
+    ['y', 0, 'correct in the file what failed', ['mailferry.yaml']],
+  ] as const)('asks again where a login fails: %s', async (answer, exit, words, files) => {
     const { fromUrl, toUrl } = await servers();
     const home = scratch();
     const answers = [
       ['Write this configuration?', 'y'],
       ['Password of alice', PASSWORD],
       ['Password of user', WRONG_PASSWORD],
-      ['Write the configuration all the same?', 'n'],
+      ['Write the configuration all the same?', answer],
     ] as const;
     const { code, shown } = await atTerminal(home, `init ${fromUrl} --to ${toUrl}`, answers);
-    expect({ code, shown }).toMatchObject({ code: 77 });
+    expect({ code, shown }).toEqual({ code: exit, shown: expect.stringContaining(words) });
     assertNoSecret(shown, 'the terminal');
+    expect(readdirSync(home.dir)).toEqual(files);
+  });
+
+  test('with --yes asks nothing where a login fails, and writes nothing', async () => {
+    const { fromUrl, toUrl } = await servers();
+    const home = scratch();
+    const { code, shown } = await atTerminal(home, `init ${fromUrl} --to ${toUrl} --yes`, [
+      ['Password of alice', PASSWORD],
+      ['Password of user', WRONG_PASSWORD],
+    ]);
+    expect({ code, shown }).toEqual({ code: 77, shown: expect.stringContaining('--no-test') });
+    expect(shown).not.toContain('[y/N]');
     expect(readdirSync(home.dir)).toEqual([]);
   });
 });
