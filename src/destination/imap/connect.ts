@@ -10,6 +10,7 @@ import { type Endpoint, SILENT_PORT, where } from '../../net/endpoint.js';
 import { otherProtocol } from '../../net/other-protocol.js';
 import { beginTls, describeSecurity, refuseUnread } from '../../net/tls.js';
 import { tlsFailure } from '../../net/tls-failure.js';
+import { hide, SHORTEST } from '../../redaction.js';
 import { onAbort } from './on-abort.js';
 import { parseStatus, workRefusalOf } from './status-response.js';
 
@@ -160,20 +161,33 @@ function askLess(client: ImapFlow, forMail: boolean): void {
 
 /**
  * PLAIN carries its answer with the command where the server takes it so (RFC 4959), one round trip less. imapflow would
- * wait to be asked, and still does where the server asks all the same.
+ * wait to be asked, and still does where the server asks all the same, or does not understand the command so.
  */
 function answerAhead(client: ImapFlow, { user, authzid: identity = '' }: Credentials, password: string): void {
   type Attribute = { readonly type: string; readonly value: string; readonly sensitive?: boolean };
   type Exec = (command: string, attributes: readonly Attribute[], ...rest: unknown[]) => Promise<unknown>;
   const { exec } = client as unknown as { readonly exec: Exec };
   const value = Buffer.from([identity, user, password].join('\0')).toString('base64');
+  // Such a password is not looked for in what is shown, and can be read out of this.
+  if (password.length < SHORTEST) hide(value);
   Object.assign(client, {
     exec: (command: string, attributes: readonly Attribute[], ...rest: unknown[]) => {
+      const asked = () => exec.call(client, command, attributes, ...rest);
       const isPlain = command === 'AUTHENTICATE' && attributes[0]?.value === 'PLAIN';
-      const ahead = isPlain && client.capabilities.has('SASL-IR') ? [{ type: 'ATOM', value, sensitive: true }] : [];
-      return exec.call(client, command, ahead.length === 0 ? attributes : [...attributes, ...ahead], ...rest);
+      if (!isPlain || !client.capabilities.has('SASL-IR')) return asked();
+      const ahead = [...attributes, { type: 'ATOM', value, sensitive: true }];
+      return exec.call(client, command, ahead, ...rest).catch((error: ImapFailure) => {
+        if (!isNotUnderstood(error)) throw error;
+        return asked();
+      });
     },
   });
+}
+
+/** BAD is about the command (RFC 3501 section 6.2.2); with a reason it is about who logs in, or when. */
+function isNotUnderstood({ code, responseStatus, response }: ImapFailure): boolean {
+  const { attributes } = (response ?? {}) as { readonly attributes?: readonly { readonly section?: unknown }[] };
+  return code === undefined && responseStatus === 'BAD' && attributes?.[0]?.section === undefined;
 }
 
 const FIRST_LINE_OCTETS = 512;

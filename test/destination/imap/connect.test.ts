@@ -1,3 +1,4 @@
+import { inspect } from 'node:util';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { Credentials } from '../../../src/auth/credentials.js';
 import { FerryError } from '../../../src/errors.js';
@@ -111,6 +112,57 @@ describe('logging in', () => {
     expect(await opening(server.port, {}, { user: 'user', secret })).toMatchObject({ code: 'LOGIN_REFUSED' });
     expect(server.failures).toEqual([]);
   });
+
+  it('waits to be asked for the password where a server announces that it need not and does not understand it', async () => {
+    const answer = Buffer.from('\0user\0secret').toString('base64');
+    const server = await script([
+      { send: '* OK [CAPABILITY IMAP4rev1 AUTH=PLAIN SASL-IR] ready\r\n' },
+      { expect: new RegExp(`AUTHENTICATE PLAIN ${answer}$`) },
+      { send: '%T BAD too many arguments\r\n' },
+      { expect: /AUTHENTICATE PLAIN$/ },
+      { send: '+ \r\n' },
+      { expect: new RegExp(`^${answer}$`) },
+      { send: '2 NO [AUTHENTICATIONFAILED] not you\r\n' },
+    ]);
+    expect(await opening(server.port)).toMatchObject({ serverText: 'NO [AUTHENTICATIONFAILED] not you' });
+    expect(server.failures).toEqual([]);
+  });
+
+  it.each([
+    'BAD [AUTHENTICATIONFAILED] wrong password',
+    'BAD Request is throttled. Suggested Backoff Time: 1 milliseconds',
+    'NO wrong password',
+  ])('sends a password once where it is refused: %s', async refusal => {
+    const server = await script([
+      { send: '* OK [CAPABILITY IMAP4rev1 AUTH=PLAIN SASL-IR] ready\r\n' },
+      { expect: /AUTHENTICATE PLAIN \S+$/ },
+      { send: `%T ${refusal}\r\n` },
+      { expect: /LOGOUT|never/ },
+    ]);
+    expect(await opening(server.port)).toBeInstanceOf(FerryError);
+    expect(logins(server.received)).toHaveLength(1);
+  });
+
+  it.each(['NO no such user: ', 'BAD [CLIENTBUG] syntax error in ', '* OK [ALERT] you sent ', '* BYE hacker sent '])(
+    'shows no password that a server repeats as it was sent: %s',
+    async words => {
+      const answer = Buffer.from('\0user\0secret').toString('base64');
+      const repeated = `${words}AUTHENTICATE PLAIN ${answer}\r\n`;
+      const server = await script([
+        { send: '* OK [CAPABILITY IMAP4rev1 AUTH=PLAIN SASL-IR] ready\r\n' },
+        { expect: /AUTHENTICATE PLAIN/ },
+        { send: words.startsWith('*') ? `${repeated}%T NO ${answer}\r\n` : `%T ${repeated}` },
+      ]);
+      const said: string[] = [];
+      const destination = destinationAt(server.port, { endpoint: at(server.port), log: line => said.push(line) });
+      close.push(() => destination.close());
+      const error: unknown = await destination.open(signal).catch(thrown => thrown);
+      expect(error).toBeInstanceOf(FerryError);
+      const shown = [...said, inspect(error)].join('\n');
+      expect(shown).toContain('***');
+      expect(shown).not.toContain(answer.slice(0, 12));
+    },
+  );
 
   it('gets one new token where the first is refused', async () => {
     const asked: (string | null)[] = [];
