@@ -1,10 +1,14 @@
 import { FerryError, printable, type Side } from '../errors.js';
+import { hide, SHORTEST } from '../redaction.js';
 
 /** Messages of SASL mechanisms, base64 as they go over the wire (RFC 4616, RFC 7628, Google's and Microsoft's XOAUTH2). */
 
-/** PLAIN (RFC 4616): authorization identity, user and password, each ended by NUL. */
+/** PLAIN (RFC 4616): authorization identity, user and password, each ended by NUL. Kept out of everything shown. */
 export function plain(user: string, password: string, authzid = ''): string {
-  return base64(`${authzid}\0${user}\0${password}`);
+  const response = base64(`${authzid}\0${user}\0${password}`);
+  // Such a password is not looked for in what is shown, and can be read out of this.
+  if (password.length < SHORTEST) hide(response);
+  return response;
 }
 
 export function xoauth2(user: string, token: string): string {

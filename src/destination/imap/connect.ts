@@ -3,6 +3,7 @@ import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import type { ImapFlow, ImapTransport } from 'imapflow';
 import type { Credentials } from '../../auth/credentials.js';
+import { plain } from '../../auth/sasl.js';
 import { FerryError, printable } from '../../errors.js';
 import { abortReason, duration } from '../../net/deadline.js';
 import { dial } from '../../net/dial.js';
@@ -10,7 +11,6 @@ import { type Endpoint, SILENT_PORT, where } from '../../net/endpoint.js';
 import { otherProtocol } from '../../net/other-protocol.js';
 import { beginTls, describeSecurity, refuseUnread } from '../../net/tls.js';
 import { tlsFailure } from '../../net/tls-failure.js';
-import { hide, SHORTEST } from '../../redaction.js';
 import { onAbort } from './on-abort.js';
 import { parseStatus, workRefusalOf } from './status-response.js';
 
@@ -163,13 +163,11 @@ function askLess(client: ImapFlow, forMail: boolean): void {
  * PLAIN carries its answer with the command where the server takes it so (RFC 4959), one round trip less. imapflow would
  * wait to be asked, and still does where the server asks all the same, or does not understand the command so.
  */
-function answerAhead(client: ImapFlow, { user, authzid: identity = '' }: Credentials, password: string): void {
+function answerAhead(client: ImapFlow, { user, authzid: identity }: Credentials, password: string): void {
   type Attribute = { readonly type: string; readonly value: string; readonly sensitive?: boolean };
   type Exec = (command: string, attributes: readonly Attribute[], ...rest: unknown[]) => Promise<unknown>;
   const { exec } = client as unknown as { readonly exec: Exec };
-  const value = Buffer.from([identity, user, password].join('\0')).toString('base64');
-  // Such a password is not looked for in what is shown, and can be read out of this.
-  if (password.length < SHORTEST) hide(value);
+  const value = plain(user, password, identity);
   Object.assign(client, {
     exec: (command: string, attributes: readonly Attribute[], ...rest: unknown[]) => {
       const asked = () => exec.call(client, command, attributes, ...rest);
