@@ -3,6 +3,7 @@ import { FerryError, printable } from '../../errors.js';
 import { abortReason, duration } from '../../net/deadline.js';
 import { where } from '../../net/endpoint.js';
 import { bounded, type Connected, type ConnectOptions, connectImap } from './connect.js';
+import { encodeModifiedUtf7 } from './modified-utf7.js';
 import { onAbort } from './on-abort.js';
 
 /** A mailbox as the control connection opens it. */
@@ -19,6 +20,11 @@ export interface OpenedMailbox {
 /** A LIST of 15,000 mailboxes with long names has so many. imapflow keeps them all, at twenty times their size. */
 const LIST_OCTETS = 1.5 * 1024 * 1024;
 const ANSWER_OCTETS = 1024 * 1024;
+
+/** A command of imapflow's; next() lets the one after it go. */
+interface Executing {
+  exec(command: string, attributes: readonly unknown[]): Promise<{ next(): void }>;
+}
 
 /** What servers answer to CREATE of a mailbox that is there, where they know no [ALREADYEXISTS]. */
 const EXISTS = /exists/i;
@@ -52,6 +58,25 @@ export class Control {
   /** Not `listOnly`: that leaves out the attributes of RFC 6154. */
   list(signal: AbortSignal): Promise<ListResponse[]> {
     return this.#run('LIST', signal, client => client.list());
+  }
+
+  /**
+   * Whether the server would take a name nobody has, without making it. Where it does not say, it would.
+   * @param unicode with prefix and delimiter
+   */
+  async wouldTake(unicode: string, signal: AbortSignal): Promise<boolean> {
+    const name = [{ type: 'STRING', value: encodeModifiedUtf7(unicode) }, [{ type: 'ATOM', value: 'MESSAGES' }]];
+    return this.#run('STATUS', signal, async client => {
+      try {
+        // imapflow's own status() asks for a LIST of the name where it is refused.
+        (await (client as unknown as Executing).exec('STATUS', name)).next();
+        return true;
+      } catch (error) {
+        const { responseText } = error as { readonly responseText?: string };
+        if (responseText === undefined) throw error;
+        return !/not allowed|invalid/i.test(responseText);
+      }
+    });
   }
 
   /** CREATE and SUBSCRIBE; false: it was there already. @param unicode with prefix and delimiter */

@@ -26,7 +26,7 @@ import { Lanes } from './lanes.js';
 import { MailboxIndex } from './mailbox-index.js';
 import { listedName, type MailboxName, mailboxName, type NameRules } from './mailbox-name.js';
 import { PROFILES, type ProfileName, recogniseServer, type ServerProfile } from './profiles.js';
-import { describeSelected, expungeSelected, moveSelected, must, type Selected, select, wouldTake } from './selected.js';
+import { describeSelected, expungeSelected, moveSelected, must, type Selected, select } from './selected.js';
 import { ImapSession, type Streams } from './session.js';
 
 /**
@@ -131,14 +131,11 @@ export class ImapDestination implements Destination {
       capabilities: new Set(capabilities.keys()),
       idName: String(client.serverInfo?.name ?? ''),
     });
-    const [list, refusedHere] = await Promise.all([
-      this.#control.list(signal),
-      this.#refusedHere(profile.maybeRefusedInNames, client.namespace?.prefix ?? '', signal),
-    ]);
+    const list = await this.#control.list(signal);
     const hierarchy = hierarchyOf(client.namespace, list);
     const rules = {
       ...hierarchy,
-      refused: profile.refusedInNames + refusedHere.filter(c => c !== hierarchy.delimiter).join(''),
+      refused: profile.refusedInNames + (await this.#refusedHere(profile.maybeRefusedInNames, hierarchy, signal)),
       astral: profile.astralInNames,
       oneBlank: profile.oneBlankInNames,
       maxOctets: profile.maxNameOctets,
@@ -306,15 +303,16 @@ export class ImapDestination implements Destination {
     return PROFILES[profile === 'auto' ? recogniseServer({ ...traits, host: endpoint.host }) : profile];
   }
 
-  /** Characters of `maybe` that a name below the prefix must not have. */
-  async #refusedHere(maybe: string, prefix: string, signal: AbortSignal): Promise<string[]> {
-    if (maybe === '') return [];
-    return this.#alone(signal, async session => {
-      const asked = [...maybe].map(async c =>
-        (await wouldTake(session, `${prefix}mailferry${c}asks`, signal)) ? [] : [c],
-      );
-      return (await Promise.all(asked)).flat();
-    });
+  async #refusedHere(
+    maybe: string,
+    { prefix, delimiter }: Pick<NameRules, 'prefix' | 'delimiter'>,
+    signal: AbortSignal,
+  ): Promise<string> {
+    let refused = '';
+    for (const c of maybe) {
+      if (c !== delimiter && !(await this.#control.wouldTake(`${prefix}mailferry${c}asks`, signal))) refused += c;
+    }
+    return refused;
   }
 
   #requireExactlyOnce(): void {

@@ -2,7 +2,6 @@ import { FerryError } from '../../errors.js';
 import type { DescribeRequest, StoredMessage, UidRange } from '../destination.js';
 import { quoted } from './append-command.js';
 import { FetchReader, fetchItems } from './fetch-reader.js';
-import { encodeModifiedUtf7 } from './modified-utf7.js';
 import type { ResponseHandler } from './response-parser.js';
 import type { ImapSession } from './session.js';
 import { copyUidOf, parseStatus, refusedWork, type StatusResponse, wordsOf, workRefusalOf } from './status-response.js';
@@ -157,16 +156,6 @@ export async function expungeSelected(
 const LOOK_AGAIN_MS = 500;
 
 const IGNORED: ResponseHandler = { literalStart() {}, literalData() {}, response() {} };
-
-/**
- * Whether the server would take a mailbox name nobody has, without making it. Where it does not say, it would.
- * @param unicode with prefix and delimiter
- */
-export async function wouldTake(session: ImapSession, unicode: string, signal: AbortSignal): Promise<boolean> {
-  const result = await session.run([`STATUS ${quoted(encodeModifiedUtf7(unicode))} (MESSAGES)\r\n`], { signal });
-  if (result.kind === 'lost') throw result.error;
-  return result.response.status === 'OK' || !/not allowed|invalid/i.test(result.response.text);
-}
 
 /** @throws FerryError for NO and BAD (MAILBOX_REFUSED where nothing better is known) and for a lost connection. */
 export async function must(

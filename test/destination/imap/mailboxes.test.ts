@@ -166,6 +166,20 @@ describe('the session', () => {
     expect(server.mailbox('a').messages).toHaveLength(11);
   });
 
+  it.each([
+    ['mailferry.asks', '[CANNOT] Character not allowed in mailbox name', 'A\u2024b'],
+    ['mailferry.asks', '[NONEXISTENT] no such mailbox', 'A.b'],
+  ])('of a server that lets in one suffices to look at it: %s is answered %s', async (name, words, path) => {
+    await given({}, { profile: 'dovecot' });
+    server.faults.command = (line, tag) => {
+      if (/^(AUTHENTICATE|LOGIN)/.test(line) && server.connections.open > 1) return 'drop';
+      return line.startsWith('STATUS') && line.includes(name) ? { reply: `${tag} NO ${words}\r\n` } : undefined;
+    };
+    expect(await destination.open(signal)).toMatchObject({ server: 'dovecot', mailboxes: 1 });
+    expect(destination.pathOf({ parts: ['A.b'] })).toBe(path);
+    expect(server.log.filter(line => line.startsWith('LIST'))).toHaveLength(1);
+  });
+
   it('that cannot be had leaves every message as one that was never begun', async () => {
     await given({});
     server.faults.command = line =>
