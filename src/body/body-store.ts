@@ -39,7 +39,9 @@ export class BodyStore {
     const spools = announced > spoolAbove;
     const octets = spools ? Math.ceil(spoolAbove / 4) : announced;
     const lease = await budget.reserve(octets, this, signal);
-    return new BodyBuilder(lease, this.#slabs, budget.slabs, spools ? 0 : spoolAbove, directory);
+    // It waits for a file until more came than a file is counted with: servers announce sizes that are not true.
+    const most = spools ? Math.min(SPOOL_LEASE, spoolAbove) : spoolAbove;
+    return new BodyBuilder(lease, this.#slabs, budget.slabs, most, directory);
   }
 }
 

@@ -7,9 +7,9 @@ import { ByteBudget } from '../../src/body/byte-budget.js';
 
 const never = new AbortController().signal;
 
-function store(limit = 1 << 30, spoolAbove = 1 << 20) {
+function store(limit = 1 << 30, spoolAbove = 1 << 20, directory = tmpdir()) {
   const budget = new ByteBudget(limit);
-  return { budget, bodies: new BodyStore({ budget, directory: tmpdir(), spoolAbove }) };
+  return { budget, bodies: new BodyStore({ budget, directory, spoolAbove }) };
 }
 
 /** Octets nobody can mistake for another message's. */
@@ -151,5 +151,19 @@ test('a message announced for the disk leaves most of the budget to others, befo
   const body = builder.finish();
   expect(Buffer.concat([...body.chunks()]).equals(octets)).toBe(true);
   body.dispose();
+  expect(budget.used).toBe(0);
+});
+
+test('a message announced for the disk that is small needs no file, and counts with what it has', async () => {
+  const { budget, bodies } = store(8 << 20, 4 << 20, '/nowhere/at/all');
+  const builder = await bodies.admit(4e9, never);
+  builder.write(Buffer.alloc(200_000, 65));
+  const body = builder.finish();
+  expect(budget.used).toBe(200_000);
+  expect(Buffer.concat([...body.chunks()]).every(octet => octet === 65)).toBe(true);
+  body.dispose();
+  const large = await bodies.admit(4e9, never);
+  expect(() => large.write(Buffer.alloc(300_000))).toThrow('cannot create a spool file');
+  large.discard();
   expect(budget.used).toBe(0);
 });
