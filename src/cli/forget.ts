@@ -1,14 +1,13 @@
-import { loadConfig } from '../config/load.js';
 import { FerryError, printable } from '../errors.js';
 import { acquireAccountLock } from '../ledger/lock.js';
 import { openLedger } from '../ledger/sqlite-ledger.js';
-import { stateFile } from './accounts.js';
+import { stateOf } from './configuration.js';
 import { confirm, out } from './io.js';
 import type { ConfigFlags } from './program.js';
 
 /** The account need not be in the configuration any more. */
 export async function forgetCommand(account: string, flags: ConfigFlags & { readonly yes?: boolean }): Promise<number> {
-  const state = stateFile(loadConfig(flags.config), flags.state);
+  const state = await stateOf(flags);
   const question = `Forget all that is recorded of ${printable(account)} in ${state}? Mail at either end stays; the next run looks at all of it again.`;
   if (flags.yes !== true && !(await confirm(question)))
     throw new FerryError('USAGE', 'nothing was forgotten', { hint: 'Without a terminal, add --yes.' });

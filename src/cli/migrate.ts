@@ -1,7 +1,6 @@
 import { createWriteStream } from 'node:fs';
 import { Writable } from 'node:stream';
 import { finished } from 'node:stream/promises';
-import type { Config } from '../config/config.js';
 import { asFerryError, FerryError } from '../errors.js';
 import { assertWritable } from '../ledger/ledger-file.js';
 import { openLedger, openLedgerReadOnly } from '../ledger/sqlite-ledger.js';
@@ -13,6 +12,7 @@ import type { PlanOptions } from '../run/plan-account.js';
 import type { RunResult } from '../run/result.js';
 import { rateLimit, unlimited } from '../run/throttle.js';
 import { chosenAccounts, stateFile } from './accounts.js';
+import { configOf } from './configuration.js';
 import { FailedMail } from './failed-mail.js';
 import { accountsOfPlan, boundTo, checkPlan, plannedAccounts, unplannedAccounts } from './given-plan.js';
 import { err } from './io.js';
@@ -34,7 +34,7 @@ export async function migrateCommand(
   if (flags.events !== undefined && flags.events !== '-') checkOutput(flags.events);
   if (flags.plan !== undefined && what !== 'migrate')
     throw new FerryError('USAGE', 'a plan is carried out by a real run; leave out --plan or --dry-run');
-  const config = await configOf(names, flags);
+  const config = await configOf(names, flags, what === 'verify');
   const given = flags.plan === undefined ? null : readPlan(flags.plan);
   const accounts = given === null ? chosenAccounts(config, names) : accountsOfPlan(given, config, names);
   const unplanned = given === null ? [] : unplannedAccounts(given, given.result);
@@ -132,28 +132,6 @@ async function carryOut(
   } finally {
     ledger.close();
   }
-}
-
-/** Only what reads the one form is loaded. */
-async function configOf(names: readonly string[], flags: MigrateFlags): Promise<Config> {
-  if (flags.from === undefined && flags.to === undefined) {
-    const { loadConfig } = await import('../config/load.js');
-    return loadConfig(flags.config);
-  }
-  if (flags.from === undefined || flags.to === undefined)
-    throw new FerryError('USAGE', 'a one-off migration needs both --from and --to');
-  if (names.length > 0)
-    throw new FerryError('USAGE', 'accounts are named in a configuration; a one-off migration has --from and --to');
-  const { oneOffConfig } = await import('../config/one-off.js');
-  return oneOffConfig(
-    {
-      from: flags.from,
-      to: flags.to,
-      ...(flags.folder === undefined ? {} : { folder: flags.folder }),
-      ...(flags.state === undefined ? {} : { state: flags.state }),
-    },
-    process.env,
-  );
 }
 
 interface Shown extends Progress {

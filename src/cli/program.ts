@@ -1,6 +1,7 @@
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { asFerryError, printable } from '../errors.js';
 import type { AuthFlags } from './auth.js';
+import type { AccountFlags } from './configuration.js';
 import type { InitFlags } from './init.js';
 import { err, errorText } from './io.js';
 import { version } from './version.js';
@@ -12,10 +13,7 @@ export interface ConfigFlags {
 }
 
 /** Options of migrate and plan. */
-export interface MigrateFlags extends ConfigFlags {
-  readonly from?: string;
-  readonly to?: string;
-  readonly folder?: string;
+export interface MigrateFlags extends AccountFlags {
   readonly dryRun?: boolean;
   readonly full?: boolean;
   readonly plan?: string;
@@ -42,8 +40,11 @@ export interface MigrateFlags extends ConfigFlags {
  */
 export async function runCli(argv: readonly string[]): Promise<number> {
   let exitCode = 0;
+  let running = 'mailferry COMMAND';
   const program = buildProgram(code => {
     exitCode = code;
+  }).hook('preAction', (_, command) => {
+    running = nameOf(command);
   });
   try {
     await program.parseAsync(argv, { from: 'user' });
@@ -51,10 +52,15 @@ export async function runCli(argv: readonly string[]): Promise<number> {
   } catch (thrown) {
     if (thrown instanceof CommanderError) return thrown.exitCode === 0 ? 0 : 64;
     const error = asFerryError(thrown);
-    err(errorText(error));
+    err(errorText(error).replace('mailferry COMMAND', running));
     if (error.code === 'BUG' && error.cause instanceof Error) err(error.cause.stack ?? '');
     return error.exit;
   }
+}
+
+/** "mailferry auth login" */
+function nameOf(command: Command): string {
+  return command.parent === null ? command.name() : `${nameOf(command.parent)} ${command.name()}`;
 }
 
 function buildProgram(done: (exitCode: number) => void): Command {
@@ -126,7 +132,7 @@ function buildProgram(done: (exitCode: number) => void): Command {
       done(await checkCommand(accounts, flags));
     });
 
-  runOptions(program.command('verify'), false)
+  oneOffEnds(runOptions(program.command('verify'), false))
     .description('read back what was carried and compare it with what was sent')
     .action(async (accounts: string[], flags: MigrateFlags) => {
       const { migrateCommand } = await import('./migrate.js');
@@ -139,7 +145,7 @@ function buildProgram(done: (exitCode: number) => void): Command {
     .option('--json', 'print JSON')
     .action(async (accounts: string[], flags: ConfigFlags & { json?: boolean }) => {
       const { statusCommand } = await import('./status.js');
-      done(statusCommand(accounts, flags));
+      done(await statusCommand(accounts, flags));
     });
 
   configOption(program.command('report'))
@@ -162,13 +168,13 @@ function buildProgram(done: (exitCode: number) => void): Command {
       done(await explainCommand(account, ref, flags));
     });
 
-  configOption(program.command('rollback'))
+  oneOffEnds(configOption(program.command('rollback')))
     .description('remove from the destination what one run stored there, and nothing else')
     .argument('<RUN>', 'a run such as r20261123-0915-ab')
     .option('--dry-run', 'say what would be removed and remove nothing')
     .option('--json', 'print JSON')
     .option('--yes', 'do not ask')
-    .action(async (run: string, flags: ConfigFlags & { dryRun?: boolean; json?: boolean; yes?: boolean }) => {
+    .action(async (run: string, flags: AccountFlags & { dryRun?: boolean; json?: boolean; yes?: boolean }) => {
       const { rollbackCommand } = await import('./rollback.js');
       done(await rollbackCommand(run, flags));
     });
@@ -199,14 +205,14 @@ function buildProgram(done: (exitCode: number) => void): Command {
       const { configCommand } = await import('./config.js');
       done(configCommand('schema'));
     });
-  pointToHelp(program, 'mailferry');
+  pointToHelp(program);
   return program;
 }
 
 /** After an error each command names its own help. */
-function pointToHelp(command: Command, name: string): void {
-  command.showHelpAfterError(`  See ${name} --help.`);
-  for (const child of command.commands) pointToHelp(child, `${name} ${child.name()}`);
+function pointToHelp(command: Command): void {
+  command.showHelpAfterError(`  See ${nameOf(command)} --help.`);
+  for (const child of command.commands) pointToHelp(child);
 }
 
 function addAuthCommands(auth: Command, done: (exitCode: number) => void): void {
@@ -265,9 +271,7 @@ function runOptions(command: Command, carries: boolean): Command {
     .option('--no-color', 'no colours')
     .option('--yes', 'do not ask');
   if (!carries) return command;
-  return command
-    .option('--from <URL>', 'one-off: pop3s://USER@HOST[:PORT], pop3://… (STLS), mbox:PATH or maildir:PATH')
-    .option('--to <URL>', 'one-off: imaps://USER@HOST[:PORT] or imap://… (STARTTLS)')
+  return oneOffEnds(command)
     .option('--folder <TEMPLATE>', 'one-off: folder to file mail in, e.g. Archive/{year}')
     .option('--limit <N>', 'carry at most N messages of each account', wholeNumber)
     .option('--since <DATE>', 'only mail from this date on, e.g. 2010-01-01')
@@ -275,6 +279,13 @@ function runOptions(command: Command, carries: boolean): Command {
     .option('--no-adopt', 'append even where the folder holds the same mail already')
     .option('--retry-failed', 'try again what was refused for good')
     .option('--save-failed <DIR>', 'keep each message that was refused as an .eml file in DIR');
+}
+
+/** The ends of a one-off migration, for the commands that need no more than them. */
+function oneOffEnds(command: Command): Command {
+  return command
+    .option('--from <URL>', 'one-off: pop3s://USER@HOST[:PORT], pop3://… (STLS), mbox:PATH or maildir:PATH')
+    .option('--to <URL>', 'one-off: imaps://USER@HOST[:PORT] or imap://… (STARTTLS)');
 }
 
 function wholeNumber(text: string): number {

@@ -1,11 +1,11 @@
-import { resolve } from 'node:path';
-import { loadConfig } from '../config/load.js';
 import { asFerryError, FerryError, printable } from '../errors.js';
 import { openLedgerReadOnly } from '../ledger/sqlite-ledger.js';
 import { renderReport, reportFormatOf } from '../report/report.js';
 import { recordedResult } from '../run/recorded-result.js';
 import type { RunResult } from '../run/result.js';
+import { stateOf } from './configuration.js';
 import { err, out } from './io.js';
+import { lastRuns } from './known-runs.js';
 import { checkReport, reportSaid, writeOutput } from './output-file.js';
 import { readPlan } from './plan-file.js';
 import type { ConfigFlags } from './program.js';
@@ -19,7 +19,8 @@ export async function reportCommand(
   { output, quiet, ...flags }: ConfigFlags & { readonly output?: string; readonly quiet?: boolean },
 ): Promise<number> {
   if (output !== undefined) checkReport(output);
-  const result = run !== undefined && isFileName(run) ? readPlan(run, NO_PLAN).result : resultOf(run, flags);
+  const result =
+    run !== undefined && isFileName(run) ? readPlan(run, NO_PLAN).result : resultOf(run, await stateOf(flags));
   const format = output === undefined ? 'text' : (reportFormatOf(output) ?? 'text');
   const text = await renderReport(result, format, { generator: generator() });
   if (output === undefined) {
@@ -41,19 +42,14 @@ function isFileName(run: string): boolean {
   return /[./\\]/.test(run);
 }
 
-function resultOf(run: string | undefined, flags: ConfigFlags): RunResult {
-  const ledger = openLedgerReadOnly(flags.state === undefined ? loadConfig(flags.config).state : resolve(flags.state));
+function resultOf(run: string | undefined, state: string): RunResult {
+  const ledger = openLedgerReadOnly(state);
   try {
     const record = run === undefined ? ledger.runs(1)[0] : ledger.run(run);
     if (record === undefined || record === null) {
-      const known = ledger.runs(5).map(r => r.id);
-      throw new FerryError(
-        'USAGE',
-        run === undefined ? 'no run is recorded yet' : `no run ${printable(run)} is recorded`,
-        {
-          hint: known.length === 0 ? 'Run mailferry migrate first.' : `The last ones: ${known.join(', ')}.`,
-        },
-      );
+      if (ledger.runs(1).length === 0)
+        throw new FerryError('USAGE', 'no run is recorded yet', { hint: 'Run mailferry migrate first.' });
+      throw new FerryError('USAGE', `no run ${printable(run ?? '')} is recorded`, { hint: lastRuns(ledger) });
     }
     return recordedResult(ledger, record);
   } finally {

@@ -1,11 +1,14 @@
-import { loadConfig } from '../config/load.js';
-import { FerryError, printable } from '../errors.js';
+import { asFerryError, FerryError, printable } from '../errors.js';
+import type { Ledger } from '../ledger/ledger.js';
 import { openLedger } from '../ledger/sqlite-ledger.js';
 import { safeJson } from '../report/safe-text.js';
-import { type RollbackResult, rollback } from '../run/rollback.js';
+import type { AccountJob } from '../run/account-job.js';
+import { overallExit } from '../run/result.js';
+import { type RollbackOptions, type RollbackResult, rollback } from '../run/rollback.js';
 import { stateFile } from './accounts.js';
-import { confirm, out } from './io.js';
-import type { ConfigFlags } from './program.js';
+import { type AccountFlags, configOf } from './configuration.js';
+import { confirm, err, errorText, out } from './io.js';
+import { lastRunsThatCopied } from './known-runs.js';
 import { listenForSignals } from './signals.js';
 import { buildJobs } from './wiring.js';
 
@@ -17,19 +20,15 @@ const NOT_ASKED =
 
 export async function rollbackCommand(
   run: string,
-  flags: ConfigFlags & { readonly dryRun?: boolean; readonly json?: boolean; readonly yes?: boolean },
+  flags: AccountFlags & { readonly dryRun?: boolean; readonly json?: boolean; readonly yes?: boolean },
 ): Promise<number> {
-  const config = loadConfig(flags.config);
+  const config = await configOf([], flags, true);
   const state = stateFile(config, flags.state);
   const stop = listenForSignals(() => {});
   const ledger = openLedger(state);
   try {
-    if (ledger.run(run) === null) {
-      const known = ledger.runs(5).map(record => record.id);
-      throw new FerryError('USAGE', `no run ${printable(run)} is recorded`, {
-        hint: `The last ones: ${known.join(', ') || 'none'}.`,
-      });
-    }
+    if (ledger.run(run) === null)
+      throw new FerryError('USAGE', `no run ${printable(run)} is recorded`, { hint: lastRunsThatCopied(ledger) });
     // Accounts this run delivered for; others are not even logged in to.
     const accounts = config.accounts.filter(
       account => !ledger.reader(account.name).deliveries({ run, state: 'done' })[Symbol.iterator]().next().done,
@@ -44,29 +43,46 @@ export async function rollbackCommand(
         });
     }
     const { jobs, unprepared } = await buildJobs(config, accounts, state, { destinationOnly: true }, stop.graceful);
-    for (const { error } of unprepared) throw error;
     const results: RollbackResult[] = [];
+    const broken: Broken[] = [...unprepared];
     for (const job of jobs) {
-      const lock = job.lock();
       try {
-        await job.destination.open(stop.graceful);
-        results.push(
-          await rollback(job.name, ledger.account(job.name, job.identity), job.destination, {
-            run,
-            dryRun,
-            signal: stop.graceful,
-          }),
-        );
-      } finally {
-        await job.destination.close();
-        lock.release();
+        results.push(await rolledBack(job, ledger, { run, dryRun, signal: stop.graceful }));
+      } catch (thrown) {
+        const error = asFerryError(thrown);
+        broken.push({ name: job.name, error });
+        if (error.scope === 'run') break;
       }
     }
-    out(flags.json === true ? safeJson({ version: 1, run, dryRun, accounts: results }) : text(run, dryRun, results));
-    return results.some(result => result.altered.length + result.kept.length > 0) ? 1 : 0;
+    if (flags.json === true) out(safeJson({ version: 1, run, dryRun, accounts: results, errors: broken.map(told) }));
+    else if (results.length > 0 || broken.length === 0) out(text(run, dryRun, results));
+    for (const { name, error } of broken) err(`${printable(name)} was not taken back to the end:\n${errorText(error)}`);
+    const unmoved = results.some(result => result.altered.length + result.kept.length > 0);
+    return overallExit([unmoved ? 1 : 0, ...broken.map(({ error }) => error.exit)]);
   } finally {
     ledger.close();
     stop.release();
+  }
+}
+
+/** An account that was not taken back to the end. What was removed until then is recorded, and the next try goes on. */
+interface Broken {
+  readonly name: string;
+  readonly error: FerryError;
+}
+
+function told({ name, error: { code, message, hint } }: Broken): object {
+  return { account: name, code, text: message, hint };
+}
+
+async function rolledBack(job: AccountJob, ledger: Ledger, options: RollbackOptions): Promise<RollbackResult> {
+  const lock = job.lock();
+  try {
+    await job.destination.open(options.signal);
+    return await rollback(job.name, ledger.account(job.name, job.identity), job.destination, options);
+  } finally {
+    await job.destination.close();
+    lock.release();
   }
 }
 

@@ -1,5 +1,4 @@
 import { resolve } from 'node:path';
-import { loadConfig } from '../config/load.js';
 import { FerryError } from '../errors.js';
 import type { AccountStatus } from '../ledger/ledger.js';
 import { openLedgerReadOnly } from '../ledger/sqlite-ledger.js';
@@ -7,13 +6,17 @@ import { renderStatus, renderStatusJson } from '../report/status.js';
 import type { Ends } from '../run/account-job.js';
 import { lastResults } from '../run/recorded-result.js';
 import { chosenAccounts, quoted } from './accounts.js';
+import { configUnlessState } from './configuration.js';
 import { endsOf } from './ends.js';
 import { out } from './io.js';
 import type { ConfigFlags } from './program.js';
 
 /** What the ledger says, offline. Of a state file that is named, runs without a configuration included, all it knows. */
-export function statusCommand(names: readonly string[], flags: ConfigFlags & { readonly json?: boolean }): number {
-  const config = flags.state === undefined ? loadConfig(flags.config) : null;
+export async function statusCommand(
+  names: readonly string[],
+  flags: ConfigFlags & { readonly json?: boolean },
+): Promise<number> {
+  const config = await configUnlessState(flags);
   const configured = config === null ? [] : chosenAccounts(config, names);
   const chosen = config === null ? names : configured.map(account => account.name);
   const ledger = openLedgerReadOnly(config?.state ?? resolve(flags.state ?? ''));

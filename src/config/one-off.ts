@@ -34,6 +34,7 @@ interface Place {
 
 const FROM = 'pop3s://USER@HOST, pop3://USER@HOST, mbox:PATH or maildir:PATH';
 const TO = 'imaps://USER@HOST or imap://USER@HOST';
+const NO_IMAP_SOURCE = 'Mail is carried into IMAP, not out of it. Where the old host has POP3 too: pop3s://USER@HOST.';
 
 /**
  * The source of a one-off migration. pop3:// means STLS, or plaintext on this machine. The last "@" ends the user, which
@@ -48,6 +49,7 @@ export function parseFromUrl(url: string, said = '--from'): FromUrl {
     if (rest === '') throw usage(place, `names no path; expected ${scheme}:PATH`);
     return { kind: scheme, path: rest };
   }
+  if (scheme === 'imap' || scheme === 'imaps') throw usage(place, 'names an IMAP server', NO_IMAP_SOURCE);
   if (scheme !== 'pop3' && scheme !== 'pop3s') throw usage(place, `has no known scheme; expected ${FROM}`);
   return { kind: 'pop3', ...parseServer(rest, scheme === 'pop3s', place) };
 }
@@ -107,6 +109,9 @@ function variable(side: Side): string {
   return side === 'from' ? 'MAILFERRY_FROM_PASSWORD' : 'MAILFERRY_TO_PASSWORD';
 }
 
+/** Of an account, as in a configuration. */
+const LONGEST_NAME = 200;
+
 export interface OneOffOptions {
   readonly from: string;
   readonly to: string;
@@ -116,6 +121,8 @@ export interface OneOffOptions {
   readonly state?: string;
   /** What relative paths start from; the working directory unless given. */
   readonly cwd?: string;
+  /** No password of the source is needed. */
+  readonly destinationOnly?: boolean;
 }
 
 /**
@@ -128,12 +135,12 @@ export function oneOffConfig(options: OneOffOptions, env: NodeJS.ProcessEnv): Co
   const from = parseFromUrl(options.from);
   const to = parseToUrl(options.to);
   const account = {
-    name: accountName(from, cwd),
+    name: from.kind === 'pop3' ? accountName(from, cwd) : nameOfFiles(from.path, cwd),
     from: source(from),
     to: { imap: server(to, 'to') },
     ...(options.folder === undefined ? {} : { folder: options.folder }),
   };
-  const parsed = mergedFile.safeParse({ state: options.state ?? defaultState(env), accounts: [account] });
+  const parsed = mergedFile.safeParse({ state: options.state ?? madeState(env), accounts: [account] });
   if (!parsed.success) {
     const [issue] = parsed.error.issues;
     throw new FerryError(
@@ -142,7 +149,10 @@ export function oneOffConfig(options: OneOffOptions, env: NodeJS.ProcessEnv): Co
     );
   }
   const config = resolveFile(parsed.data, null, cwd);
-  return { ...config, accounts: config.accounts.map(complete => askWhereUnset(complete, env)) };
+  return {
+    ...config,
+    accounts: config.accounts.map(complete => askWhereUnset(complete, env, options.destinationOnly === true)),
+  };
 }
 
 function source(from: FromUrl) {
@@ -159,10 +169,16 @@ export function accountName(from: FromUrl, cwd: string): string {
   return printable(basename(resolvePath(from.path, cwd)), 200).trim() || from.kind;
 }
 
+/** By the whole path: what was carried is remembered under this name, and many people have a Maildir. */
+function nameOfFiles(path: string, cwd: string): string {
+  const name = printable(resolvePath(path, cwd), 4096).trim();
+  return name.length <= LONGEST_NAME ? name : `…${name.slice(1 - LONGEST_NAME).trim()}`;
+}
+
 /** Passwords that are not in the environment are asked for. */
-function askWhereUnset(account: AccountConfig, env: NodeJS.ProcessEnv): AccountConfig {
+function askWhereUnset(account: AccountConfig, env: NodeJS.ProcessEnv, destinationOnly: boolean): AccountConfig {
   const { from, to } = account;
-  const sides: readonly Side[] = from.kind === 'pop3' ? ['from', 'to'] : ['to'];
+  const sides: readonly Side[] = from.kind === 'pop3' && !destinationOnly ? ['from', 'to'] : ['to'];
   const unset = sides.map(variable).filter(name => (env[name] ?? '') === '');
   const secretOf = (side: Side): Secret =>
     unset.includes(variable(side))
@@ -175,11 +191,15 @@ function askWhereUnset(account: AccountConfig, env: NodeJS.ProcessEnv): AccountC
   };
 }
 
-/** XDG Base Directory Specification: a relative $XDG_STATE_HOME is to be ignored. */
-function defaultState(env: NodeJS.ProcessEnv): string {
+/** Where one-off migrations are remembered. XDG Base Directory Specification: a relative $XDG_STATE_HOME is to be ignored. */
+export function oneOffState(env: NodeJS.ProcessEnv): string {
   const given = env['XDG_STATE_HOME'] ?? '';
   const base = isAbsolute(given) ? given : join(env['HOME'] || homedir(), '.local', 'state');
-  const state = resolve(base, 'mailferry', 'one-off.db');
+  return resolve(base, 'mailferry', 'one-off.db');
+}
+
+function madeState(env: NodeJS.ProcessEnv): string {
+  const state = oneOffState(env);
   try {
     mkdirSync(dirname(state), { recursive: true, mode: 0o700 });
   } catch (cause) {

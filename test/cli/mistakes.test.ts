@@ -82,7 +82,9 @@ describe('a command line that is wrong', () => {
     ['an unknown command', ['migarte'], /migrate/],
     ['no command', [], /Usage/],
     ['a limit that is no number', ['migrate', '--limit', 'all'], /whole number/],
-    ['a date that is none', ['migrate', '--since', 'yesterday'], /yesterday/],
+    ['a date that is none', ['migrate', '--since', 'yesterday'], /yesterday\n {2}See mailferry migrate --help\.\n$/],
+    ['a folder beside a configuration', ['migrate', '--folder', 'Old'], /--folder .*\n {2}.*folder: .* in \.\/mailf/],
+    ['the same of a dry run', ['plan', '--folder', 'Old'], /--folder goes with --from and --to/],
     ['a report of unknown kind', ['migrate', '--report', 'report.pdf'], /report\.pdf.*\.html/],
     [
       'no folder for the report',

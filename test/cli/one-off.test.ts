@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process';
-import { existsSync } from 'node:fs';
+import { existsSync, mkdirSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { accountOf, assertNoSecret, PASSWORD, scratch } from './mailferry.js';
+import { accountOf, assertNoSecret, PASSWORD, resultOf, scratch } from './mailferry.js';
 import { imapServer, letters, multiset, popServer, times, timesImap } from './servers.js';
 import { atTerminal, hasTerminal } from './terminal.js';
 
@@ -58,6 +58,58 @@ describe('a migration without a configuration', () => {
       const env = { ...PASSWORDS, XDG_STATE_HOME: home.path('xdg') };
       expect((await home.start(['migrate', ...urls, ...more], env).finished).code).toBe(0);
       expect(existsSync(home.path(file))).toBe(true);
+    }
+  });
+
+  it('is verified, taken back and forgotten without one too; the old host may be gone by then', async () => {
+    const { home, from, to, urls } = await ends();
+    const result = resultOf(await home.start(['migrate', ...urls, '--json'], PASSWORDS).finished);
+    await from.close();
+    const destinationOnly = { MAILFERRY_TO_PASSWORD: PASSWORD };
+    const verify = await home.start(['verify', ...urls], destinationOnly).finished;
+    expect([verify.code, verify.out]).toEqual([
+      0,
+      expect.stringContaining('verified 4, failed 0, of 4 recorded copies'),
+    ]);
+    const asks = await home.run('verify', ...urls);
+    expect([asks.code, asks.out]).toEqual([78, expect.stringContaining('  - Set MAILFERRY_TO_PASSWORD.')]);
+
+    const rollback = await home.start(['rollback', result.run, ...urls, '--yes'], destinationOnly).finished;
+    expect(rollback).toMatchObject({ code: 0, out: expect.stringContaining('removed 4, ') as string });
+    expect(to.mailboxes.get('Archive/2019')?.messages ?? []).toEqual([]);
+
+    const state = ['--state', '.local/state/mailferry/one-off.db'];
+    expect(await home.run('forget', 'alice@127.0.0.1', '--yes', ...state)).toMatchObject({ code: 0 });
+    expect((await home.run('status', ...state)).out).toContain('No account has been migrated yet');
+  });
+
+  it('is told of where a configuration is looked for and none is there', async () => {
+    const { home, urls } = await ends();
+    const missing = await home.run('status');
+    expect([missing.code, missing.err]).toEqual([66, expect.not.stringContaining('one-off')]);
+    await home.start(['migrate', ...urls], PASSWORDS).finished;
+    for (const args of [['status'], ['report'], ['forget', 'alice@127.0.0.1', '--yes']]) {
+      const { code, err } = await home.run(...args);
+      expect([code, err]).toEqual([
+        66,
+        expect.stringContaining('--state ' + home.path('.local/state/mailferry/one-off.db')),
+      ]);
+    }
+  });
+
+  it('of two folders of one name remembers each by itself, wherever it goes', async () => {
+    const home = scratch();
+    for (const user of ['alice', 'bob']) {
+      mkdirSync(home.path(user));
+      const to = await imapServer({ user });
+      home.write(`${user}/Mail`, MBOX);
+      const args = ['migrate', '--from', `mbox:${user}/Mail`, '--to', `imap://${user}@127.0.0.1:${to.port}`, '--json'];
+      expect(accountOf(await home.start(args, PASSWORDS).finished)).toMatchObject({
+        name: expect.stringMatching(`/${user}/Mail$`) as string,
+        exitCode: 0,
+        error: null,
+        skipped: { known: 0 },
+      });
     }
   });
 

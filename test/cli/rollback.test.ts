@@ -93,6 +93,30 @@ it('rollback and verify ask neither the source nor for its password, which may b
   expect(to.mailboxes.get('Archive')?.messages ?? []).toEqual([]);
 });
 
+it('what rollback removed for one account is told though the server of another is gone', async () => {
+  const from = await popServer(MESSAGES);
+  const [gone, there] = [await imapServer(), await imapServer()];
+  const home = scratch();
+  const accounts = [gone, there].map((to, n) => ({ name: `a${n}`, from: pop3(from), to: imap(to), folder: 'Archive' }));
+  home.configure({ accounts });
+  const { run } = resultOf(await home.run('migrate', '--json'));
+  await gone.close();
+  const { code, out, err } = await home.run('rollback', run, '--yes');
+  expect([code, out]).toEqual([69, expect.stringMatching(/^a1: removed 4, gone already 0, left alone 0\n/)]);
+  expect(err).toMatch(/^a0 was not taken back to the end:\nmailferry: .*connection refused.*\n {2}Check host, port/m);
+  expect(there.mailboxes.get('Archive')?.messages ?? []).toEqual([]);
+});
+
+it('a run that is not recorded: those that copied something are named, with how much', async () => {
+  const { home, run } = await carried({}, {});
+  await home.run('migrate');
+  const { code, err } = await home.run('rollback', 'r1');
+  expect([code, err]).toEqual([
+    64,
+    `mailferry: no run r1 is recorded\n  The last ones that copied something: ${run} (copied 4).\n`,
+  ]);
+});
+
 describe.skipIf(!hasTerminal)('an interruption at a question', () => {
   const ended = (shown: string) => {
     expect(shown).toContain('stopped at a question');

@@ -53,7 +53,7 @@ describe('URLs', () => {
     ['alice:hunter2@h', 'has no known scheme'],
     ['hunter2', 'has no scheme'],
     ['https://alice:hunter2@h', 'has no known scheme'],
-    ['imaps://alice@h', 'has no known scheme'],
+    ['imaps://alice@h', 'names an IMAP server'],
     ['pop3s:alice@h', 'names no user'],
     ['pop3s://@h', 'names no user'],
     ['pop3s://alice@', 'needs HOST'],
@@ -115,16 +115,24 @@ describe('a configuration without a file', () => {
     expect(instead('mbox:Mail', {})).toEqual(asks('MAILFERRY_TO_PASSWORD'));
   });
 
-  it('names an account of files after the path and resolves it', () => {
+  it('names an account of files after the whole path, or its end, and resolves it', () => {
     const env = { XDG_STATE_HOME: scratchFolder() };
     const config = oneOffConfig({ from: 'mbox:Mail/Inbox.mbox', to: TO, cwd: '/somewhere' }, env);
     expect(config.accounts[0]).toMatchObject({
-      name: 'Inbox.mbox',
+      name: '/somewhere/Mail/Inbox.mbox',
       folder: null,
       from: { kind: 'mbox', paths: ['/somewhere/Mail/Inbox.mbox'] },
     });
     const home = oneOffConfig({ from: 'maildir:~/Maildir/', to: TO }, env);
-    expect(home.accounts[0]).toMatchObject({ name: 'Maildir', from: { path: join(homedir(), 'Maildir') } });
+    expect(home.accounts[0]).toMatchObject({
+      name: join(homedir(), 'Maildir'),
+      from: { path: join(homedir(), 'Maildir') },
+    });
+    const deep = `/${'deep/'.repeat(60)}Maildir`;
+    expect(oneOffConfig({ from: `maildir:${deep}`, to: TO }, env).accounts[0]).toMatchObject({
+      name: expect.stringMatching(/^….{199}$/) as string,
+      from: { path: deep },
+    });
   });
 
   it('makes the folder of its state file for this user alone, and only the default one', () => {
