@@ -86,7 +86,7 @@ export const ERRORS = facts({
     scope: 'account',
     retry: 'never',
     exit: 65,
-    hint: 'Name an mbox file or a folder of them; see docs/mbox.md.',
+    hint: 'Name mbox files or a folder of them. What is no mailbox in that folder: move it away, or name the others by a pattern or a list; see docs/mbox.md.',
   },
   INPUT_UNREADABLE: {
     scope: 'account',
@@ -233,7 +233,7 @@ export const ERRORS = facts({
     scope: 'message',
     retry: 'never',
     exit: 1,
-    hint: 'Larger than the limit; raise it or leave the message.',
+    hint: 'Larger than the limit. Once that is raised, run mailferry migrate --retry-failed; --save-failed DIR keeps the message as a file.',
   },
   MESSAGE_EMPTY: {
     scope: 'message',
@@ -245,13 +245,13 @@ export const ERRORS = facts({
     scope: 'message',
     retry: 'never',
     exit: 1,
-    hint: 'This server would change or refuse these octets; see unsafe in the configuration.',
+    hint: 'This server would change or refuse these octets. With the key shown set to asIs, e.g. unsafe: { nul: asIs }, mailferry migrate --retry-failed sends them all the same.',
   },
   APPEND_REFUSED: {
     scope: 'message',
     retry: 'never',
     exit: 1,
-    hint: 'The destination refused this message; see its words.',
+    hint: 'The destination refused this message; see its words. Once the cause is gone, run mailferry migrate --retry-failed; --save-failed DIR keeps the message as a file.',
   },
   APPEND_DEFERRED: {
     scope: 'message',

@@ -61,7 +61,7 @@ export async function explainCommand(account: string, wanted: string, flags: Con
     }
     for (const { mailbox, state: now, uid, run, failure } of ledger.reader(job.name).deliveriesOf(ref)) {
       lines.push(
-        `  recorded ${now} in ${printable(mailbox)}${uid === null ? '' : ` as UID ${uid}`} by ${run}${failure === null ? '' : `: ${failure.text}`}`,
+        `  recorded ${now}${mailbox === '' ? '' : ` in ${printable(mailbox)}`}${uid === null ? '' : ` as UID ${uid}`} by ${run}${failure === null ? '' : `: ${failure.text}`}`,
       );
     }
     out(lines.join('\n'));

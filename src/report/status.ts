@@ -39,7 +39,7 @@ export function renderStatus(accounts: readonly StatusAccount[]): string {
   const wide = Math.min(longest + 1, COLUMNS - fixed);
   const row = (name: string, last: string, cells: readonly string[]) =>
     `${padEnd(name, wide - 1)} ${padEnd(last, 20)}${cells.map((c, i) => padStart(c, [11, 9, 9, 10][i] ?? 9)).join('')}`;
-  const lines = [row('ACCOUNT', 'LAST RUN', ['COPIED', 'REFUSED', 'IN DOUBT', 'OCTETS'])];
+  const lines = [row('ACCOUNT', 'LAST RUN (UTC)', ['COPIED', 'REFUSED', 'IN DOUBT', 'OCTETS'])];
   for (const a of accounts) {
     lines.push(
       row(shown(a.name), lastRun(a), [count(a.done), count(a.refused), count(a.inDoubt), octets(a.octets)]).trimEnd(),
@@ -97,11 +97,15 @@ function details(account: StatusAccount): string[] {
     lines.push(...hanging(`${shown(error.code)}${end}: ${shown(error.text)}`, '  ! ', COLUMNS));
   }
   for (const f of account.failures.slice(0, FIRST_FAILURES)) {
-    const why = f.failure === null ? 'in doubt' : `${shown(f.failure.code)}: ${shown(f.failure.text)}`;
-    lines.push(...hanging(`${shown(f.label)} to ${shown(f.mailbox)}: ${why}`, '  - ', COLUMNS));
+    // Of a run at work, what it is sending just now stands there too.
+    const open = account.running === null ? 'in doubt' : 'sent, no answer yet';
+    const why = f.failure === null ? open : `${shown(f.failure.code)}: ${shown(f.failure.text)}`;
+    // What is refused before it is sent belongs to no folder.
+    const to = f.mailbox === '' ? '' : ` to ${shown(f.mailbox)}`;
+    lines.push(...hanging(`${shown(f.label)}${to}: ${why}`, '  - ', COLUMNS));
   }
   const more = account.refused + account.inDoubt - Math.min(account.failures.length, FIRST_FAILURES);
-  if (more > 0) lines.push(`  - ${count(more)} more; mailferry report -o report.csv lists them`);
+  if (more > 0) lines.push(`  - ${count(more)} more; mailferry status --json lists them`);
   if (step !== null) lines.push(...hanging(step, '  Next: ', COLUMNS));
   return lines;
 }
@@ -113,9 +117,10 @@ function situation(account: StatusAccount): string {
   if (account.lastRun === null) return 'no run yet';
   if (account.lastRun.endedAt === null) return 'the last run was broken off';
   const code = account.lastRun.exitCode ?? 0;
-  if (account.error !== null && isInterruption(account.error)) return `exit ${code}, ${shown(account.error.text)}`;
-  if (code !== 0) return `exit ${code}, ${exitMeaning(code)}`;
   const left = account.left > 0 ? `, ${count(account.left)} not reached in the last run` : '';
+  if (account.error !== null && isInterruption(account.error))
+    return `exit ${code}, ${shown(account.error.text)}${left}`;
+  if (code !== 0) return `exit ${code}, ${exitMeaning(code)}${left}`;
   return `${counted(account.refused, 'message')} refused, ${count(account.inDoubt)} in doubt${left}`;
 }
 

@@ -129,7 +129,11 @@ export function exitMeaning(code: number): string {
 }
 
 /** The same of a run or account, which may have been told to stop before all was done. */
-export function endMeaning({ exitCode }: { readonly exitCode: number }, { left, recorded }: Totals): string {
+export function endMeaning(
+  { exitCode, dryRun }: { readonly exitCode: number; readonly dryRun?: boolean },
+  { left, recorded }: Totals,
+): string {
+  if (exitCode === 0 && dryRun === true) return 'looked at, nothing was changed';
   if (exitCode === 0 && left > 0) return `done as far as asked, ${count(left)} not reached`;
   if (exitCode === 0 && recorded !== null && recorded.stored === 0) return 'nothing to verify';
   return exitMeaning(exitCode);
@@ -335,7 +339,7 @@ function headlineOf(result: RunResult, totals: Totals): Pick<Verdict, 'mood' | '
   const open = totals.refused + totals.inDoubt;
   const arrived = totals.copied + totals.adopted + totals.known;
   if (broken.length > 0) {
-    const reasons = [...new Set(broken.map(a => exitMeaning(a.exitCode)))];
+    const reasons = [...new Set(broken.map(a => (a.exitCode === 75 ? 'try again later' : exitMeaning(a.exitCode))))];
     const why = reasons.length > 2 ? 'for several reasons' : reasons.join('; ');
     const rest = open > 0 ? ` ${counted(open, 'message')} refused or in doubt.` : '';
     return {
@@ -390,7 +394,9 @@ function verificationOf(result: RunResult, totals: Totals): string | null {
   const verdicts = verdictsOf(result);
   const ran = result.accounts.some(account => account.verdicts !== undefined);
   if (!ran && totals.verified === 0) {
-    return totals.copied + totals.adopted === 0 ? null : 'Not verified: nothing was read back in this run.';
+    return totals.copied + totals.adopted === 0
+      ? null
+      : 'Not verified: nothing was read back in this run; mailferry verify does that.';
   }
   if (!ran) return `Verified: ${counted(totals.verified, 'message')} read back and found equal.`;
   const all = Object.values(verdicts).reduce((a, b) => a + b, 0);
@@ -433,21 +439,42 @@ export function hintAfter({ hint }: AccountError, dryRun: boolean): string {
   return dryRun && GO_ON.has(hint) ? LOOK_AGAIN : hint;
 }
 
+/** Accounts named before a step of theirs. */
+const ACCOUNTS_NAMED = 3;
+
+/** Steps that are for some of the accounts, each with their names where there are others. */
+function stepsByAccount(result: RunResult): string[] {
+  const steps = new Map<string, string[]>();
+  const add = (step: string, { name }: AccountResult) => {
+    if (step === '') return;
+    const names = steps.get(step);
+    if (names === undefined) steps.set(step, [name]);
+    else if (!names.includes(name)) names.push(name);
+  };
+  for (const account of result.accounts)
+    if (account.error !== null) add(hintAfter(account.error, result.dryRun), account);
+  for (const { code, hint } of failureGroups(result.accounts.flatMap(a => a.failed)))
+    for (const account of result.accounts) if (account.failed.some(f => f.code === code)) add(hint, account);
+  for (const account of result.accounts) if (lacksRoom(account)) add(ERRORS.QUOTA_EXCEEDED.hint, account);
+  if (result.accounts.length === 1) return [...steps.keys()];
+  return [...steps].map(([step, names]) => {
+    if (step === LOOK_AGAIN || GO_ON.has(step)) return step;
+    const more = names.length > ACCOUNTS_NAMED ? ` and ${count(names.length - ACCOUNTS_NAMED)} more` : '';
+    return `${names.slice(0, ACCOUNTS_NAMED).join(', ')}${more}: ${step}`;
+  });
+}
+
 /** What a person should do now, most pressing first; empty when there is nothing to do. */
 export function nextSteps(result: RunResult): string[] {
-  const steps = new Set<string>();
-  for (const { error } of result.accounts) if (error !== null) steps.add(hintAfter(error, result.dryRun));
-  for (const group of failureGroups(result.accounts.flatMap(a => a.failed))) steps.add(group.hint);
+  const steps = new Set(stepsByAccount(result));
   const totals = totalsOfRun(result);
   if (totals.inDoubt > 0) steps.add(ERRORS.IN_DOUBT.hint);
   // What will not go by itself is not to be tried again; what a limit leaves is no news of a dry run.
   if (result.accounts.some(a => a.left > 0 && (a.error === null ? !result.dryRun : mayGoLater(a.error.code))))
     steps.add(result.dryRun ? LOOK_AGAIN : ERRORS.INTERRUPTED.hint);
-  if (result.accounts.some(lacksRoom)) steps.add(ERRORS.QUOTA_EXCEEDED.hint);
   if (result.accounts.some(a => a.unknown?.some(figure => figure !== 'adopted')))
     steps.add('mailferry plan --full reads whole messages and tells what is unknown here.');
   if (result.dryRun && !steps.has(LOOK_AGAIN) && totals.copied + totals.adopted > 0)
     steps.add('Run mailferry migrate to carry this out.');
-  steps.delete('');
   return [...steps];
 }

@@ -8,7 +8,7 @@ describe('the status table', () => {
   test('shows each account, what is failing and what to do', () => {
     expect(`\n${renderStatus(STATUS)}`).toMatchInlineSnapshot(`
       "
-      ACCOUNT         LAST RUN                 COPIED  REFUSED IN DOUBT    OCTETS
+      ACCOUNT         LAST RUN (UTC)           COPIED  REFUSED IN DOUBT    OCTETS
       alice           2026-11-23 09:15          1,234        0        0   81.2 MB
       bob@example.org 2026-11-22 03:00 !1       1,234        2        0   81.2 MB
       carol           never                         0        0        0       0 B
@@ -20,7 +20,7 @@ describe('the status table', () => {
       bob@example.org: exit 1, finished, and some messages need a look
         - UIDL 0000a1f7 to Archive/2019: APPEND_REFUSED: NO [LIMIT] Message size
           exceeds fixed maximum message size
-        - 1 more; mailferry report -o report.csv lists them
+        - 1 more; mailferry status --json lists them
         Next: Run mailferry migrate --retry-failed once the cause is gone.
 
       carol: no run yet
@@ -40,6 +40,21 @@ describe('the status table', () => {
         Next: Run mailferry migrate again; what is done stays done.
       "
     `);
+  });
+
+  test('tells what is being sent from what is in doubt, and names no folder where there is none', () => {
+    const open = [{ label: 'UIDL 9', mailbox: 'A', failure: null }];
+    const running = renderStatus([status({ inDoubt: 1, failures: open, running: { pid: 7, since: 0 } })]);
+    expect(running).toContain('  - UIDL 9 to A: sent, no answer yet\n');
+    const failure = { code: 'MESSAGE_UNSAFE', text: 'it holds NUL octets' } as const;
+    const unsent = renderStatus([status({ refused: 1, failures: [{ label: 'UIDL 8', mailbox: '', failure }] })]);
+    expect(unsent).toContain('  - UIDL 8: MESSAGE_UNSAFE: it holds NUL octets\n');
+  });
+
+  test('says how many messages a run that ended early did not reach', () => {
+    const error = { code: 'QUOTA_EXCEEDED', side: 'to', text: 'full', hint: 'Free space, then run again.' } as const;
+    const table = renderStatus([status({ lastRun: { endedAt: 0, exitCode: 75 }, left: 136, error })]);
+    expect(table).toContain(': exit 75, stopped early; try again later, 136 not reached in the last run\n');
   });
 
   test('fits 80 columns and is harmless whatever the names', () => {

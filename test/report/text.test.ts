@@ -83,7 +83,32 @@ describe('the text report', () => {
     expect(broken('INTERRUPTED')).toContain(`Next\n  ${again}\nExit 75`);
     // As asked for with --limit.
     const limited = renderText(run([account({ listed: 10, copied: 3, left: 7 })], { dryRun: true }));
-    expect(limited).toContain('Next\n  - Run mailferry migrate to carry this out.\n\nExit 0');
+    expect(limited).toContain(
+      'Next\n  - Run mailferry migrate to carry this out.\n\nExit 0: looked at, nothing was changed.',
+    );
+  });
+
+  test('a step names its accounts where there are others, at most three', () => {
+    const refused = { code: 'LOGIN_REFUSED', side: 'from', text: 'no', hint: ERRORS.LOGIN_REFUSED.hint } as const;
+    const [stopped] = [{ code: 'INTERRUPTED', side: null, text: 'x', hint: ERRORS.INTERRUPTED.hint }] as const;
+    const steps = (names: readonly string[]) => {
+      const accounts = names.map(name => account({ name, exitCode: 77, error: refused }));
+      const last = account({ name: 'zoe', exitCode: 75, left: 3, error: stopped });
+      return renderText(run([...accounts, last], { exitCode: 77 }));
+    };
+    const again = '  - Run again to continue; what is done stays done.\n\nExit 77';
+    const what = 'Check user and password; many providers want an app';
+    expect(steps(['alice'])).toContain(`Next\n  - alice: ${what} password.\n${again}`);
+    expect(steps(['a', 'b', 'c', 'd', 'e'])).toContain(
+      `Next\n  - a, b, c and 2 more: ${what}\n    password.\n${again}`,
+    );
+    expect(renderText(run([account({ exitCode: 77, error: refused })]))).toContain(`Next\n  - ${what} password.`);
+  });
+
+  test('what is wrong with a file names the file once', () => {
+    const failed = [{ ref: '/m/notes', code: 'NOT_A_MAILBOX' as const, text: '/m/notes is no mbox file: it is text' }];
+    const text = renderText(run([account({ exitCode: 1, listed: 1, failed })], { exitCode: 1 }));
+    expect(text).toContain('    - /m/notes is no mbox file: it is text\n');
   });
 
   test('names the account and the reason when a login was refused', () => {
@@ -106,7 +131,9 @@ describe('the text report', () => {
 
   test('says whether anything was read back', () => {
     expect(renderText(CLEAN)).toContain('500 identical octet for octet');
-    expect(renderText(run([account({ listed: 1, copied: 1 })]))).toContain('Not verified');
+    expect(renderText(run([account({ listed: 1, copied: 1 })]))).toContain(
+      '\nNot verified: nothing was read back in this run; mailferry verify does that.\n',
+    );
   });
 
   test('shouts when a stored message differs or is missing', () => {
