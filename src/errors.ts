@@ -135,7 +135,7 @@ export const ERRORS = facts({
     scope: 'account',
     retry: 'never',
     exit: 78,
-    hint: 'Name the right host; for a private certificate give tls.ca or tls.pins in the configuration file.',
+    hint: 'Name the right host. For a certificate that is right all the same, give tls.pins or tls.ca in a configuration file; docs/migrate-off-a-host.md tells how.',
   },
   TLS_REQUIRED: {
     scope: 'account',
