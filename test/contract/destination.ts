@@ -337,6 +337,19 @@ export function destinationContract(
       await again.close();
     });
 
+    it('removes a folder that its other sessions had open, and every one of them goes on', async () => {
+      if (!destination.features.uidPlus) return;
+      const [mailbox, other] = [await fresh(), await fresh()];
+      const items = [1, 2, 3, 4].map(i => item(`${header}${i}\r\n`));
+      await destination.append(mailbox, items, signal);
+      await destination.append(other, items, signal);
+      const uids = (await all(destination, mailbox, everything)).map(({ uid }) => uid);
+      await Promise.all(uids.map(uid => destination.expunge(mailbox, [uid], signal)));
+      expect(await destination.removeIfEmpty(mailbox, signal)).toBe(true);
+      const looks = await Promise.all(uids.map(() => all(destination, other, everything)));
+      expect(looks.map(found => found.length)).toEqual(uids.map(() => 4));
+    });
+
     it('says where UIDs stand and that a folder was made anew', async () => {
       const mailbox = await fresh();
       expect((await destination.status(mailbox, signal)).uidNext).toBe(mailbox.uidNext);

@@ -1,6 +1,7 @@
 /**
  * An IMAP server in the test process: behaves like a plain good one, with switchable capabilities, and misbehaves where
- * a test says so. Octets are stored exactly as they came. It takes no mail while a mailbox is open read-only.
+ * a test says so. Octets are stored exactly as they came. It takes no mail while a mailbox is open read-only, and ends a
+ * session in which a mailbox is open that another one deleted.
  *
  *   const server = await startImap({ capabilities: ['LITERAL+', 'UIDPLUS'], faults: { message: n => n === 3 ? { no: '[OVERQUOTA] full' } : 'store' } });
  *   … server.port, user "user", password "secret" …
@@ -391,6 +392,12 @@ class Connection {
     const tag = text.slice(0, blank);
     const rest = text.slice(blank + 1);
     log.push(rest.replace(/^(LOGIN \S+) .*/i, '$1 ***').replace(/^(AUTHENTICATE \S+) .*/i, '$1 ***'));
+    if (this.#selected !== null && ![...this.#shared.store.mailboxes.values()].includes(this.#selected)) {
+      // As Dovecot does.
+      this.#send('* BYE IMAP session state is inconsistent, please relogin.\r\n');
+      this.#drop();
+      return;
+    }
     const fate = faults.command?.(rest, tag);
     if (fate === 'drop') {
       this.#drop();

@@ -26,7 +26,7 @@ import { Lanes } from './lanes.js';
 import { MailboxIndex } from './mailbox-index.js';
 import { listedName, type MailboxName, mailboxName, type NameRules } from './mailbox-name.js';
 import { PROFILES, type ProfileName, recogniseServer, type ServerProfile } from './profiles.js';
-import { describeSelected, expungeSelected, moveSelected, must, type Selected, select } from './selected.js';
+import { describeSelected, expungeSelected, leave, moveSelected, must, type Selected, select } from './selected.js';
 import { ImapSession, type Streams } from './session.js';
 
 /**
@@ -280,6 +280,8 @@ export class ImapDestination implements Destination {
     if (name === undefined) return true;
     const { messages } = await this.status(mailbox, signal);
     if (messages > 0) return false;
+    // Dovecot ends a session, at its next command, in which a mailbox is open that another one deleted.
+    await this.#lanes.all(session => leave(session, mailbox.wireName, signal));
     await this.#control.delete(name.unicode, signal);
     this.#existing.delete(mailbox.path);
     return true;

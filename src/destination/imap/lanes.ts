@@ -68,6 +68,11 @@ export class Lanes {
     return this.#take(true, signal);
   }
 
+  /** The same on every session but those that somebody has for himself. */
+  async all(work: (session: ImapSession) => Promise<void>): Promise<void> {
+    await Promise.all(this.#lanes.filter(lane => !lane.exclusive).map(({ session }) => work(session)));
+  }
+
   /** Begins to open a session before anybody needs it. If it fails, whoever needs one tries again and is told. */
   warm(signal: AbortSignal): void {
     if (this.#total() > 0 || signal.aborted) return;

@@ -30,6 +30,12 @@ export async function select(
   return { uidValidity: found.uidValidity, uidNext: found.uidNext, messages: found.messages };
 }
 
+/** Has no mailbox open any more, and purges nothing: after EXAMINE a CLOSE removes no message (RFC 3501). */
+export async function leave(session: ImapSession, mailbox: string, signal: AbortSignal): Promise<void> {
+  const commands = [`EXAMINE ${quoted(mailbox)}\r\n`, 'CLOSE\r\n'];
+  await Promise.all(commands.map(command => session.run([command], { signal })));
+}
+
 class SelectReader implements ResponseHandler {
   uidValidity: number | null = null;
   uidNext: number | null = null;

@@ -58,6 +58,35 @@ describe('a folder', () => {
     expect(server.mailbox('archive').messages).toHaveLength(1);
   });
 
+  it('is removed only once no session of ours has it open', async () => {
+    const held: string[] = [];
+    let closing: () => void = () => undefined;
+    const looked = new Promise<void>(resolve => {
+      closing = resolve;
+    });
+    await given({
+      faults: {
+        command: (line, tag) => {
+          if (line !== 'CLOSE') return undefined;
+          held.push(tag);
+          closing();
+          return { reply: '' };
+        },
+      },
+    });
+    await destination.open(signal);
+    const mailbox = await destination.ensure({ parts: ['Old'] }, signal);
+    const removed = destination.removeIfEmpty(mailbox, signal);
+    await looked;
+    // Behind whatever the control connection was given by now.
+    await destination.ensure({ parts: ['New'] }, signal);
+    expect(server.log.filter(line => line.startsWith('DELETE'))).toEqual([]);
+    delete server.faults.command;
+    server.say(held.map(tag => `${tag} OK closed\r\n`).join(''));
+    expect(await removed).toBe(true);
+    expect(server.log.filter(line => line.startsWith('DELETE'))).toEqual(['DELETE Old']);
+  });
+
   it('the server refuses is named with its words', async () => {
     await given({
       faults: {
