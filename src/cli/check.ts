@@ -1,6 +1,6 @@
 import { loadConfig } from '../config/load.js';
 import { type FerryError, printable } from '../errors.js';
-import { counted } from '../report/figures.js';
+import { counted, octets as size } from '../report/figures.js';
 import { hanging, safeJson } from '../report/safe-text.js';
 import { type AccountCheck, check, type Looked } from '../run/check.js';
 import { overallExit } from '../run/result.js';
@@ -43,10 +43,10 @@ function asText({ name, source, destination, from, to }: AccountCheck): string {
   if (from.facts === null) failed(from.error);
   else {
     const { security, messages, octets, capabilities, notices } = from.facts;
-    const size = octets === null ? '' : `, ${octets} octets`;
+    const together = octets === null ? '' : `, ${size(octets)}`;
     // Whether a file is sound, only reading all of it tells; plan does.
     const uncounted = security === 'files' ? 'content not read' : 'not counted';
-    say(`ok, ${security}, ${messages === null ? uncounted : `${counted(messages, 'message')}${size}`}`);
+    say(`ok, ${security}, ${messages === null ? uncounted : `${counted(messages, 'message')}${together}`}`);
     if (capabilities.length > 0) say(capabilities.join(' '));
     for (const text of notices) say(`note: ${text}`);
   }
@@ -58,7 +58,7 @@ function asText({ name, source, destination, from, to }: AccountCheck): string {
     const under = prefix === '' ? '' : `, prefix ${prefix}`;
     say(`ok, ${security}, ${server}, ${counted(mailboxes, 'folder')}, ${hierarchy}${under}`);
     say(capabilities.join(' '));
-    if (quotaLeft !== null) say(`${quotaLeft} octets of quota left`);
+    if (quotaLeft !== null) say(`${size(quotaLeft)} of quota left`);
     for (const text of notices) say(`note: ${text}`);
   }
   return lines.join('\n');
