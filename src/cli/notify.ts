@@ -85,6 +85,11 @@ export function metrics(result: RunResult, exitCode: number): string {
     each(account => account.failed.length),
   );
   gauge(
+    'account_refused_before_messages',
+    'Messages earlier runs had refused, left out in the last run.',
+    each(account => account.skipped.refusedBefore ?? 0),
+  );
+  gauge(
     'account_in_doubt_messages',
     'Messages in doubt after the last run.',
     each(account => account.inDoubt.length),

@@ -93,9 +93,6 @@ const SQL = {
   messages: 'select count(*) from message where account = ? and coalesce(removed_at, -1) < 0',
   holds: `select 1 from message where header = ? and body = ? and account = ? and key = ? and occurrence = ?`,
   setListedSize: 'update message set size = ? where account = ? and key = ? and occurrence = ?',
-  // Twice: as the partial index is written, and what is wanted of it.
-  refusedMessages: `select count(distinct message) from delivery where account = ? and state <> ${DONE}
-    and state = ${STATES.indexOf('refused')}`,
   dropAllEnded: 'delete from delivery where message = ? and state in (3, 4)',
   dropMessage: 'delete from message where id = ?',
   renamed: `update message set key = ?, occurrence = ?, label = ? where account = ? and key = ? and occurrence = ?`,
@@ -248,10 +245,6 @@ export class SqliteAccountLedger implements AccountLedger {
       const id = this.#mailbox(mailbox);
       return id === null ? 0 : (this.#db.number(SQL.withoutUid, ...octetsOf(digest), id, uidValidity) ?? 0);
     });
-  }
-
-  refused(): number {
-    return this.#db.read(() => this.#db.number(SQL.refusedMessages, this.#id) ?? 0);
   }
 
   unverified(): number {

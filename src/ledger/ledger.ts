@@ -121,7 +121,7 @@ export interface RunRecord {
   readonly result: string | null;
 }
 
-/** What makes an account's destination what it is; a change is refused. */
+/** What makes an account's destination what it is; a change is refused once something of its mail is recorded. */
 export interface AccountIdentity {
   /** e.g. "pop3://alice@pop.example.org:995", for warnings only. */
   readonly source: string;
@@ -182,7 +182,7 @@ export interface Ledger extends LedgerReader {
   }): void;
   /**
    * The account's part, as taking part in the run begun last. Registers it on first use; @throws DESTINATION_CHANGED.
-   * Notices a changed source in `sourceWas`.
+   * Notices a changed source in `sourceWas`. Before anything is recorded of its mail both ends may change.
    */
   account(name: string, identity: AccountIdentity): AccountLedger;
   /** Forgets all of an account; false if it was unknown. */
@@ -226,8 +226,6 @@ export interface AccountReader {
   doneWith(digest: MessageDigest): MessageKey[];
   /** Attempts to look for again, oldest first. */
   watched(): Watched[];
-  /** Messages with a delivery that is refused for good. */
-  refused(): number;
   /** Deliveries of one run or all, in order of recording. Read in pages: recording meanwhile is allowed. */
   deliveries(filter: {
     readonly run?: string;

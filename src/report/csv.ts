@@ -75,8 +75,10 @@ function* rowsOf(result: RunResult): Iterable<Row> {
 }
 
 /** Figures that have no message of their own. */
-function countRows({ recorded, verdicts, removed, removal }: AccountResult): Row[] {
+function countRows({ skipped, recorded, verdicts, removed, removal }: AccountResult): Row[] {
   const rows: Row[] = [];
+  const { refusedBefore = 0 } = skipped;
+  if (refusedBefore > 0) rows.push({ record: 'refused-before', code: 'EARLIER_RUNS', messages: refusedBefore });
   if (recorded !== undefined) {
     const { stored, bytes, rolledBack, refused, inDoubt } = recorded;
     rows.push({ record: 'recorded', code: 'STORED', messages: stored, octets: bytes });

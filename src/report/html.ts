@@ -134,6 +134,7 @@ function accountsSection(result: RunResult): Markup {
     numbers(result.dryRun ? 'Found there' : 'Adopted', r => r.adopted),
     numbers('Left out', r => r.leftOut),
     numbers('Refused', r => r.refused),
+    numbers('Refused by earlier runs', r => r.refusedBefore),
     numbers('In doubt', r => r.inDoubt),
     numbers('Not reached', r => r.left),
     numbers('Verified', r => r.verified),

@@ -33,7 +33,16 @@ const account = z.looseObject({
   listed: n.describe('messages at the source; = copied + adopted + skipped + failed + inDoubt + left'),
   copied: n,
   adopted: n.describe('found at the destination already, octet for octet, and taken over'),
-  skipped: z.looseObject({ known: n, duplicate: n, filtered: n, deleted: n, pseudo: n }),
+  skipped: z.looseObject({
+    known: n.describe('delivered by an earlier run'),
+    refusedBefore: n
+      .describe('refused for good by an earlier run and left alone: not at the destination; --retry-failed tries again')
+      .exactOptional(),
+    duplicate: n,
+    filtered: n,
+    deleted: n,
+    pseudo: n,
+  }),
   failed: z
     .array(z.looseObject({ ref: z.string(), code, text: z.string(), mailbox: z.string().exactOptional() }))
     .readonly(),

@@ -9,6 +9,8 @@ export interface Totals {
   readonly adopted: number;
   /** Delivered by an earlier run. */
   readonly known: number;
+  /** Refused for good by an earlier run and left alone. */
+  readonly refusedBefore: number;
   /** Left out on purpose: duplicates, filters, rules, marked deleted, folder-internal data. */
   readonly leftOut: number;
   readonly refused: number;
@@ -24,12 +26,13 @@ export interface Totals {
 }
 
 export function totalsOf(account: AccountResult): Totals {
-  const { known, duplicate, filtered, deleted, pseudo } = account.skipped;
+  const { known, refusedBefore = 0, duplicate, filtered, deleted, pseudo } = account.skipped;
   return {
     listed: account.listed,
     copied: account.copied,
     adopted: account.adopted,
     known,
+    refusedBefore,
     leftOut: duplicate + filtered + deleted + pseudo,
     refused: account.failed.length,
     inDoubt: account.inDoubt.length,
@@ -50,6 +53,7 @@ export function totalsOfRun(result: RunResult): Totals {
     copied: sum('copied'),
     adopted: sum('adopted'),
     known: sum('known'),
+    refusedBefore: sum('refusedBefore'),
     leftOut: sum('leftOut'),
     refused: sum('refused'),
     inDoubt: sum('inDoubt'),
@@ -86,6 +90,7 @@ export function closingLine(totals: Totals, dryRun: boolean): string {
     : [`done ${count(totals.copied + totals.adopted + totals.known + totals.leftOut)}`];
   if (dryRun && totals.leftOut > 0) parts.push(`left out ${count(totals.leftOut)}`);
   parts.push(`refused ${count(totals.refused)}`, `in doubt ${count(totals.inDoubt)}`);
+  if (totals.refusedBefore > 0) parts.push(`refused by earlier runs ${count(totals.refusedBefore)}`);
   if (totals.left > 0) parts.push(`not reached ${count(totals.left)}`);
   parts.push(`of ${count(totals.listed)}`);
   return `${parts.join(', ')}${totals.removed > 0 ? `; removed from the source ${count(totals.removed)}` : ''}`;
@@ -131,11 +136,13 @@ export function exitMeaning(code: number): string {
 /** The same of a run or account, which may have been told to stop before all was done. */
 export function endMeaning(
   { exitCode, dryRun }: { readonly exitCode: number; readonly dryRun?: boolean },
-  { left, recorded }: Totals,
+  { left, recorded, refusedBefore }: Totals,
 ): string {
   if (exitCode === 0 && dryRun === true) return 'looked at, nothing was changed';
   if (exitCode === 0 && left > 0) return `done as far as asked, ${count(left)} not reached`;
   if (exitCode === 0 && recorded !== null && recorded.stored === 0) return 'nothing to verify';
+  if (exitCode === 0 && refusedBefore > 0)
+    return `${counted(refusedBefore, 'message')} refused by earlier runs left out`;
   return exitMeaning(exitCode);
 }
 
@@ -281,9 +288,19 @@ export interface Verdict {
 export function verdictOf(result: RunResult): Verdict {
   const totals = totalsOfRun(result);
   if (result.dryRun) return dryVerdict(result, totals);
-  const headline =
+  const { mood, headline } =
     totals.recorded === null ? headlineOf(result, totals) : verifyHeadline(result, totals, totals.recorded);
-  return { ...headline, verification: verificationOf(result, totals), removal: removalSentence(result, totals) };
+  return {
+    mood: mood === 'good' && totals.refusedBefore > 0 ? 'attention' : mood,
+    headline: [headline, ...refusedBefore(totals)].join(' '),
+    verification: verificationOf(result, totals),
+    removal: removalSentence(result, totals),
+  };
+}
+
+/** One sentence, where there are any. */
+function refusedBefore({ refusedBefore: n }: Totals): string[] {
+  return n === 0 ? [] : [`${counted(n, 'message was', 'messages were')} refused by earlier runs and left out.`];
 }
 
 function dryVerdict(result: RunResult, totals: Totals): Verdict {
@@ -292,13 +309,15 @@ function dryVerdict(result: RunResult, totals: Totals): Verdict {
   const headline = [
     `Dry run: nothing was changed. ${counted(totals.copied + totals.adopted, 'message')} would be copied.`,
     ...(totals.refused > 0 ? [`${count(totals.refused)} would be refused.`] : []),
+    ...refusedBefore(totals),
     ...(totals.inDoubt > 0
       ? [`${count(totals.inDoubt)} in doubt since an earlier run would be looked for first.`]
       : []),
     ...(short > 0 ? [`The destination has too little room for ${counted(short, 'account')}.`] : []),
     ...(broken > 0 ? [`${counted(broken, 'account')} could not be looked at to the end.`] : []),
   ].join(' ');
-  const mood = broken > 0 ? 'bad' : short + totals.refused + totals.inDoubt > 0 ? 'attention' : 'neutral';
+  const mood =
+    broken > 0 ? 'bad' : short + totals.refused + totals.refusedBefore + totals.inDoubt > 0 ? 'attention' : 'neutral';
   return { mood, headline, verification: null, removal: removalSentence(result, totals) };
 }
 
@@ -366,6 +385,7 @@ function headlineOf(result: RunResult, totals: Totals): Pick<Verdict, 'mood' | '
   if (result.exitCode !== 0) {
     return { mood: 'bad', headline: `Ended with exit code ${result.exitCode}: ${exitMeaning(result.exitCode)}.` };
   }
+  const ofAll = totals.refusedBefore > 0 ? `${count(arrived)} of ${counted(totals.listed, 'message')}` : null;
   const aside = totals.leftOut > 0 ? `; ${count(totals.leftOut)} left out on purpose` : '';
   return {
     mood: 'good',
@@ -375,8 +395,8 @@ function headlineOf(result: RunResult, totals: Totals): Pick<Verdict, 'mood' | '
           ? 'What was delivered before was read back; nothing was carried.'
           : 'Nothing to do: the source holds no message.'
         : totals.copied + totals.adopted === 0 && totals.known > 0
-          ? `Nothing new: all ${counted(totals.known, 'message')} had been delivered before${aside}.`
-          : `All ${counted(arrived, 'message')} are at the destination${aside}.`,
+          ? `Nothing new: ${ofAll ?? `all ${counted(totals.known, 'message')}`} had been delivered before${aside}.`
+          : `${ofAll === null ? `All ${counted(arrived, 'message')} are` : ofAll} at the destination${aside}.`,
   };
 }
 
@@ -439,6 +459,10 @@ export function hintAfter({ hint }: AccountError, dryRun: boolean): string {
   return dryRun && GO_ON.has(hint) ? LOOK_AGAIN : hint;
 }
 
+/** What to do about messages earlier runs had refused. */
+const REFUSED_BEFORE =
+  'mailferry status names what was refused by earlier runs; mailferry migrate --retry-failed tries it again, with --save-failed DIR keeping each message as a file.';
+
 /** Accounts named before a step of theirs. */
 const ACCOUNTS_NAMED = 3;
 
@@ -455,6 +479,7 @@ function stepsByAccount(result: RunResult): string[] {
     if (account.error !== null) add(hintAfter(account.error, result.dryRun), account);
   for (const { code, hint } of failureGroups(result.accounts.flatMap(a => a.failed)))
     for (const account of result.accounts) if (account.failed.some(f => f.code === code)) add(hint, account);
+  for (const account of result.accounts) if (totalsOf(account).refusedBefore > 0) add(REFUSED_BEFORE, account);
   for (const account of result.accounts) if (lacksRoom(account)) add(ERRORS.QUOTA_EXCEEDED.hint, account);
   if (result.accounts.length === 1) return [...steps.keys()];
   return [...steps].map(([step, names]) => {

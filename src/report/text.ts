@@ -83,6 +83,7 @@ function figures(account: AccountResult, dryRun: boolean): string[] {
     ['marked deleted', deleted],
     ['no mail', pseudo],
     ['refused', totals.refused],
+    ['refused by earlier runs', totals.refusedBefore],
     ['in doubt', totals.inDoubt],
     ['not reached', totals.left],
     ['verified', totals.verified],

@@ -64,6 +64,7 @@ export class Carrying {
   #names: FolderNames | null = null;
   /** Failed in a way a later run may see differently: their file is read again then. */
   readonly #failedForNow = new Set<string>();
+  readonly #refusedForGood = new Set<string>();
   /** Deliveries of earlier runs that this one found to have arrived. */
   readonly #found: DeliveryRecord[] = [];
   /** Attempts that need not be looked for again. */
@@ -166,6 +167,8 @@ export class Carrying {
     }
     this.#sourceFolders = (await opening).folders ?? [];
     emit({ type: 'phase', account: job.name, phase: 'listing' });
+    // What is tried again may be put off, and this run may end before it comes to it: nothing of that is final any more.
+    if (job.retryFailed) account.dropCheckpoints(ALL_FINAL);
     const work = await listWork(this.#run, this.#tally, this.#listed);
     // Before anything is carried: whatever becomes of this run, the next takes no message for its twin in another folder.
     for (const { checkpoint } of work.units) {
@@ -518,7 +521,7 @@ export class Carrying {
 
   #fail(ref: Ref, failure: MessageFailure, mailbox?: string): void {
     this.#tally.fail(ref, failure, mailbox);
-    if (ERRORS[failure.code].retry !== 'never') this.#failedForNow.add(keyOf(ref));
+    (ERRORS[failure.code].retry === 'never' ? this.#refusedForGood : this.#failedForNow).add(keyOf(ref));
     this.#run.emit({
       type: 'failed',
       account: this.#run.job.name,
@@ -553,13 +556,14 @@ export class Carrying {
   /** An untouched file is not read again once every message of it has a final outcome. */
   #rememberUnits(work: Work): void {
     const { job, account } = this.#run;
-    for (const { checkpoint, refs, partly, leftOut } of work.units) {
+    for (const { checkpoint, refs, partly, leftOut, refused: before } of work.units) {
       if (partly || refs.some(ref => this.#left.has(keyOf(ref)) || this.#failedForNow.has(keyOf(ref)))) continue;
       const messages = leftOut + refs.filter(ref => this.#leftOut.has(keyOf(ref))).length;
+      const refused = before + refs.filter(ref => this.#refusedForGood.has(keyOf(ref))).length;
       const name = `${LEFT_OUT} ${checkpoint.key}`;
       // Before the file counts as done, which says nothing of rules.
-      if (messages > 0 || account.checkpoint(name) !== undefined)
-        account.setCheckpoint(name, JSON.stringify({ by: job.leavesOut, messages }));
+      if (messages + refused > 0 || account.checkpoint(name) !== undefined)
+        account.setCheckpoint(name, JSON.stringify({ by: job.leavesOut, messages, refused }));
       account.setCheckpoint(ALL_FINAL + checkpoint.key, checkpointName(checkpoint.value));
     }
   }

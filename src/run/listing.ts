@@ -28,10 +28,16 @@ export const CANNOT_REMOVE = 'nothing is removed: this source has no lasting mes
 /** Under which rules and filters messages were left out: of the ledger's (no name behind it), or of one file. */
 export const LEFT_OUT = 'left out';
 
-/** Messages of one file that were left out. */
-const leftOutOf = (account: AccountReader, key: string): { readonly by: string; readonly messages: number } | null => {
+/** Messages of one file that did not arrive: those rules and filters left out, and those refused for good. */
+interface NotArrived {
+  readonly by: string;
+  readonly messages: number;
+  readonly refused: number;
+}
+
+const notArrivedOf = (account: AccountReader, key: string): NotArrived | null => {
   const text = account.checkpoint(`${LEFT_OUT} ${key}`);
-  return text === undefined ? null : JSON.parse(text);
+  return text === undefined ? null : { refused: 0, ...JSON.parse(text) };
 };
 
 /** Where so many sizes changed at once, the server counts differently now; a few are ids given to new mail. */
@@ -50,6 +56,8 @@ export interface Unit {
   readonly partly: boolean;
   /** Messages of it that earlier runs left out, by rules and filters that are the same now. */
   readonly leftOut: number;
+  /** Messages of it that earlier runs had refused for good. */
+  readonly refused: number;
 }
 
 /** A file whose last page has not come yet. */
@@ -57,6 +65,7 @@ interface OpenUnit {
   refs: Ref[];
   partly: boolean;
   leftOut: number;
+  refused: number;
 }
 
 /** What a listing leaves to do. */
@@ -89,7 +98,7 @@ export async function listWork(run: AccountLook, tally: Tally, before: KeySet): 
   const resized = new Map<string, Ref>();
   const open = new Map<string, OpenUnit>();
   const unitOf = (key: string): OpenUnit => {
-    const unit = open.get(key) ?? { refs: [], partly: false, leftOut: 0 };
+    const unit = open.get(key) ?? { refs: [], partly: false, leftOut: 0, refused: 0 };
     open.set(key, unit);
     return unit;
   };
@@ -97,7 +106,7 @@ export async function listWork(run: AccountLook, tally: Tally, before: KeySet): 
   let octets = 0;
   let recorded = 0;
   // Counted here and told at the end: a listing that breaks off is made again from its start.
-  const counts = { listed: 0, known: 0, filtered: 0, deleted: 0, pseudo: 0, doubtfulSplits: 0 };
+  const counts = { listed: 0, known: 0, refusedBefore: 0, filtered: 0, deleted: 0, pseudo: 0, doubtfulSplits: 0 };
   const notices: string[] = [];
   const failed: Page['failed'][number][] = [];
   const skip = ({ deleted, pseudo }: Skipped) => {
@@ -108,8 +117,8 @@ export async function listWork(run: AccountLook, tally: Tally, before: KeySet): 
   const checkpoints = {
     get: (key: string) => account.checkpoint(SOURCE_CHECKPOINT + key),
     anew: (key: string) => {
-      const leftOut = leftOutOf(account, key);
-      const decidedAnew = leftOut !== null && leftOut.messages > 0 && leftOut.by !== job.leavesOut;
+      const notArrived = notArrivedOf(account, key);
+      const decidedAnew = notArrived !== null && notArrived.messages > 0 && notArrived.by !== job.leavesOut;
       const value = account.checkpoint(SOURCE_CHECKPOINT + key) ?? '';
       return job.retryFailed || decidedAnew || account.checkpoint(ALL_FINAL + key) !== checkpointName(value);
     },
@@ -121,10 +130,11 @@ export async function listWork(run: AccountLook, tally: Tally, before: KeySet): 
     skip(page.skipped);
     if ('unchanged' in page) {
       counts.listed += page.messages;
-      const leftOut = leftOutOf(account, page.key)?.messages ?? 0;
-      unitOf(page.key).leftOut = leftOut;
-      counts.known += page.messages - leftOut;
+      const { messages: leftOut = 0, refused = 0 } = notArrivedOf(account, page.key) ?? {};
+      Object.assign(unitOf(page.key), { leftOut, refused });
+      counts.known += page.messages - leftOut - refused;
       counts.filtered += leftOut;
+      counts.refusedBefore += refused;
       continue;
     }
     counts.listed += page.failed.length;
@@ -148,8 +158,13 @@ export async function listWork(run: AccountLook, tally: Tally, before: KeySet): 
         if (unit !== null) unit.leftOut += 1;
         continue;
       }
-      if (state === 'done' || (state === 'refused' && !job.retryFailed)) {
-        if (state === 'done' && ref.size !== size) resized.set(key, ref);
+      if (state === 'refused' && !job.retryFailed) {
+        counts.refusedBefore += once;
+        if (unit !== null) unit.refused += 1;
+        continue;
+      }
+      if (state === 'done') {
+        if (ref.size !== size) resized.set(key, ref);
         else counts.known += once;
         continue;
       }
@@ -181,12 +196,9 @@ export async function listWork(run: AccountLook, tally: Tally, before: KeySet): 
     refs.push(ref);
     octets += ref.size ?? 0;
   }
-  // Told again in every run: they count as known, and nothing else of it says that they did not arrive.
-  const refused = job.retryFailed || tally.listed > 0 ? 0 : account.refused();
-  if (refused > 0)
-    notices.push(`${messagesWere(refused)} refused by earlier runs and left out; --retry-failed tries again`);
   tally.listed += counts.listed;
   tally.known += counts.known;
+  tally.refusedBefore += counts.refusedBefore;
   tally.filtered += counts.filtered;
   tally.deleted += counts.deleted;
   tally.pseudo += counts.pseudo;

@@ -91,7 +91,10 @@ export interface AccountResult {
   readonly copied: number;
   readonly adopted: number;
   readonly skipped: {
+    /** Delivered by an earlier run. */
     readonly known: number;
+    /** Refused for good by an earlier run and left alone; absent in results of older versions. */
+    readonly refusedBefore?: number;
     readonly duplicate: number;
     readonly filtered: number;
     readonly deleted: number;

@@ -19,6 +19,7 @@ import type {
 export class Tally {
   listed = 0;
   known = 0;
+  refusedBefore = 0;
   duplicate = 0;
   filtered = 0;
   deleted = 0;
@@ -113,6 +114,7 @@ export class Tally {
   result(name: string, seconds: number): AccountResult {
     const skipped = {
       known: this.known,
+      refusedBefore: this.refusedBefore,
       duplicate: this.duplicate,
       filtered: this.filtered,
       deleted: this.deleted,
