@@ -79,7 +79,7 @@ export const ERRORS = facts({
     scope: 'account',
     retry: 'never',
     exit: 78,
-    hint: 'Use another account name, or start over with mailferry forget ACCOUNT.',
+    hint: 'Use another account name or, with --state FILE, another state file; or start over with mailferry forget ACCOUNT.',
   },
   // local input
   NOT_A_MAILBOX: {

@@ -62,6 +62,8 @@ const SQL = {
     on conflict (name) do update set source = excluded.source, last_run = coalesce(excluded.last_run, last_run)
     returning id, destination`,
   account: `${ACCOUNTS} where name = ?`,
+  // Deliveries have messages; what is watched for may have none any more.
+  anything: `select 1 from message where account = ? union all select 1 from watch where account = ? limit 1`,
   accounts: `${ACCOUNTS} order by name`,
   dropAccount: 'delete from account where id = ?',
   counts: `select standing, count(*) as messages, sum(octets) as octets from (
@@ -117,15 +119,17 @@ export class SqliteLedger implements Ledger {
     });
   }
 
-  account(name: string, identity: AccountIdentity): AccountLedger {
+  account(name: string, identity: AccountIdentity, carries = true): AccountLedger {
     return this.#db.writeSoon(() => {
-      const { sourceWas } = this.#identify(name, identity);
+      const { id, sourceWas } = this.#identify(name, identity);
+      // Remembered of another destination, which nothing was carried to.
+      if (id === 0) this.#forget(name);
       const account = this.#db.first<{ id: number; destination: string }>(
         SQL.putAccount,
         name,
         identity.source,
         identity.destination,
-        this.#run,
+        carries ? this.#run : null,
       );
       if (account === undefined) throw bug('an account was not recorded');
       return new SqliteAccountLedger(this.#db, { ...account, sourceWas });
@@ -137,15 +141,7 @@ export class SqliteLedger implements Ledger {
   }
 
   forget(name: string): boolean {
-    return this.#db.write(() => {
-      const id = this.#account(name)?.id;
-      if (id === undefined) return false;
-      for (const table of ['delivery', 'message', 'watch', 'checkpoint', 'created']) {
-        this.#db.run(`delete from ${table} where account = ?`, id);
-      }
-      this.#db.run(SQL.dropAccount, id);
-      return true;
-    });
+    return this.#db.write(() => this.#forget(name));
   }
 
   status(names: readonly string[] | null): AccountStatus[] {
@@ -173,20 +169,37 @@ export class SqliteLedger implements Ledger {
     this.#db.close();
   }
 
-  /** @throws DESTINATION_CHANGED */
+  #forget(name: string): boolean {
+    const id = this.#account(name)?.id;
+    if (id === undefined) return false;
+    for (const table of ['delivery', 'message', 'watch', 'checkpoint', 'created']) {
+      this.#db.run(`delete from ${table} where account = ?`, id);
+    }
+    this.#db.run(SQL.dropAccount, id);
+    return true;
+  }
+
+  /** Until something is recorded of its mail an account is tied to neither end. @throws DESTINATION_CHANGED */
   #identify(name: string, identity?: AccountIdentity): { id: number; destination: string; sourceWas: string | null } {
     const known = this.#account(name);
     if (known === undefined) return { id: 0, destination: identity?.destination ?? '', sourceWas: null };
-    if (identity !== undefined && identity.destination !== known.destination) {
+    const { id, destination, source } = known;
+    if (identity === undefined) return { id, destination, sourceWas: null };
+    const tied = this.#db.first(SQL.anything, id, id) !== undefined;
+    if (identity.destination !== destination) {
+      if (!tied) return { id: 0, destination: identity.destination, sourceWas: null };
       throw new FerryError(
         'DESTINATION_CHANGED',
-        `account "${printable(name)}" was carried to ${printable(known.destination)}, ` +
-          `now the configuration says ${printable(identity.destination)}`,
-        { hint: `Use another account name, or start over with mailferry forget ${printable(name)}.` },
+        `account "${printable(name)}" is recorded with the destination ${printable(destination)}, ` +
+          `now it is ${printable(identity.destination)}`,
+        {
+          hint:
+            'Use another account name or, with --state FILE, another state file; or start over: ' +
+            `mailferry forget ${printable(name)} --state ${printable(this.#db.path)}`,
+        },
       );
     }
-    const { id, destination, source } = known;
-    return { id, destination, sourceWas: identity === undefined || identity.source === source ? null : source };
+    return { id, destination, sourceWas: tied && identity.source !== source ? source : null };
   }
 
   #account(name: string): AccountRow | undefined {

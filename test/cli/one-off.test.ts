@@ -83,6 +83,43 @@ describe('a migration without a configuration', () => {
     expect((await home.run('status', ...state)).out).toContain('No account has been migrated yet');
   });
 
+  it.each([
+    ['to', 'user@', 'usr@'],
+    ['from', 'alice@', 'alcie@'],
+  ])(
+    'whose first try had the wrong user on the side "%s" goes on once that is corrected',
+    async (side, right, wrong) => {
+      const { home, to, urls } = await ends();
+      const mistyped = urls.map(url => url.replace(`//${right}`, `//${wrong}`));
+      const state = ['--state', 'own.db'];
+      expect((await home.start(['migrate', ...mistyped, ...state], PASSWORDS).finished).code).toBe(77);
+      const args = ['migrate', ...urls, '--folder', 'Old', ...state, '--json'];
+      const { exitCode, copied, notices } = accountOf(await home.start(args, PASSWORDS).finished);
+      expect([exitCode, copied, notices], side).toEqual([0, 4, []]);
+      expect(multiset(to.mailbox('Old').octets)).toEqual(multiset(letters(4)));
+    },
+  );
+
+  it('to another account than before is refused, with ways on that work', async () => {
+    const { home, urls } = await ends();
+    const other = await imapServer({ user: 'bob' });
+    const migrate = async (state: string, ...ends: readonly string[]) =>
+      await home.start(['migrate', ...ends, '--folder', 'Old', '--state', home.path(state), '--json'], PASSWORDS)
+        .finished;
+    expect((await migrate('own.db', ...urls)).code).toBe(0);
+    const elsewhere = [...urls.slice(0, 2), '--to', `imap://bob@127.0.0.1:${other.port}`];
+    const { exitCode, error } = accountOf(await migrate('own.db', ...elsewhere));
+    expect([exitCode, error?.text]).toEqual([
+      78,
+      'account "alice@127.0.0.1" is recorded with the destination imap://user@127.0.0.1, now it is imap://bob@127.0.0.1',
+    ]);
+    expect((await migrate('another.db', ...elsewhere)).code).toBe(0);
+    expect(other.mailbox('Old').messages).toHaveLength(4);
+    const [, forget = ''] = /mailferry (forget .*)$/.exec(error?.hint ?? '') ?? [];
+    expect((await home.run(...forget.split(' '), '--yes')).code).toBe(0);
+    expect((await migrate('own.db', ...elsewhere)).code).toBe(0);
+  });
+
   it('is told of where a configuration is looked for and none is there', async () => {
     const { home, urls } = await ends();
     const missing = await home.run('status');

@@ -410,17 +410,60 @@ export function ledgerContract(open: () => Ledger): void {
   });
 
   describe('accounts', () => {
-    it('refuse another destination, naming both and the way out', () => {
-      const other = { ...IDENTITY, destination: 'imap://alice@elsewhere.example' };
+    const other = { ...IDENTITY, destination: 'imap://alice@elsewhere.example' };
+
+    it.each<[string, () => void]>([
+      ['a message is stored', () => deliver('a', 11)],
+      ['one may be stored', () => account.record('r1', [], [intent('a')])],
+      ['one is in doubt', () => account.record('r1', [outcome('a', IN_DOUBT)], [intent('a')])],
+      ['one was refused', () => account.record('r1', [outcome('a', REFUSED)], [intent('a')])],
+      ['one was not sent after all', () => account.record('r1', [outcome('a', NOT_SENT)], [intent('a')])],
+      [
+        'all were taken back',
+        () => {
+          deliver('a', 11);
+          account.recordRollback([only('a').id]);
+        },
+      ],
+      [
+        'one was left out',
+        () => account.recordSkips('r1', [{ message: key('a'), label: 'a', reason: 'filtered', digest: null }]),
+      ],
+    ])('refuse another destination once %s, naming both and the way out', (_, begin) => {
+      begin();
+      const before = known('a');
       for (const ask of [() => ledger.account('alice', other), () => ledger.reader('alice', other)]) {
         expect(ask).toThrow(/imap:\/\/alice@imap\.example\.net.*imap:\/\/alice@elsewhere\.example/);
         expect(codeOf(ask)).toBe('DESTINATION_CHANGED');
       }
+      expect(known('a')).toBe(before);
+      expect(ledger.status(['alice'])).toMatchObject([IDENTITY]);
+    });
+
+    it('take another destination and source while nothing is recorded, and keep nothing that was learned of the former', () => {
+      account.setCheckpoint('k', 'v');
+      account.recordCreated('r1', 'Archive');
+      const both = { ...other, source: 'pop3://alice@new.example.org:995' };
+      const seen = ledger.reader('alice', both);
+      expect([seen.sourceWas, seen.checkpoint('k'), seen.createdBy('r1')]).toEqual([null, undefined, []]);
+      expect(ledger.status(['alice'])).toMatchObject([IDENTITY]);
+      account = ledger.account('alice', both);
+      expect([account.sourceWas, account.checkpoint('k'), account.createdBy('r1')]).toEqual([null, undefined, []]);
       deliver('a', 11);
-      expect(known('a')).toBe('done');
+      expect(ledger.status(['alice'])).toMatchObject([{ ...both, done: 1, lastRun: { id: 'r1' } }]);
+      expect(codeOf(() => ledger.account('alice', IDENTITY))).toBe('DESTINATION_CHANGED');
+    });
+
+    it('take another source without a word while nothing is recorded, and keep what they know of the destination', () => {
+      account.recordCreated('r1', 'Archive');
+      account = ledger.account('alice', { ...IDENTITY, source: 'pop3://alice@new.example.org:995' });
+      expect([account.sourceWas, account.createdBy('r1')]).toEqual([null, ['Archive']]);
+      deliver('a', 11);
+      expect(ledger.account('alice', IDENTITY).sourceWas).toBe('pop3://alice@new.example.org:995');
     });
 
     it('notice a changed source once', () => {
+      deliver('a', 11);
       const moved = { ...IDENTITY, source: 'pop3://alice@new.example.org:995' };
       expect(account.sourceWas).toBe(null);
       expect(ledger.reader('alice', moved).sourceWas).toBe(IDENTITY.source);
