@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { resolve } from 'node:path';
+import { dirname, resolve } from 'node:path';
 import type { Config } from '../config/config.js';
 import { ERRORS, FerryError, printable } from '../errors.js';
 
@@ -66,4 +66,12 @@ export async function configUnlessState({ config, state }: AccountFlags): Promis
 /** The state file of a command that asks it alone. */
 export async function stateOf(flags: AccountFlags): Promise<string> {
   return (await configUnlessState(flags))?.state ?? resolve(flags.state ?? '');
+}
+
+/** Folders a run makes where they are missing. */
+export async function foldersMade(flags: AccountFlags & { readonly saveFailed?: string }): Promise<readonly string[]> {
+  const made = flags.saveFailed === undefined ? [] : [flags.saveFailed];
+  if (flags.from === undefined || flags.to === undefined || flags.state !== undefined) return made;
+  const { oneOffState } = await import('../config/one-off.js');
+  return [...made, dirname(oneOffState(process.env))];
 }

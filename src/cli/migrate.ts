@@ -12,12 +12,12 @@ import type { PlanOptions } from '../run/plan-account.js';
 import type { RunResult } from '../run/result.js';
 import { rateLimit, unlimited } from '../run/throttle.js';
 import { chosenAccounts, stateFile } from './accounts.js';
-import { configOf } from './configuration.js';
+import { configOf, foldersMade } from './configuration.js';
 import { FailedMail } from './failed-mail.js';
 import { accountsOfPlan, boundTo, checkPlan, plannedAccounts, unplannedAccounts } from './given-plan.js';
 import { err } from './io.js';
 import { ping, tellAfter } from './notify.js';
-import { checkOutput, checkReport, openOutput } from './output-file.js';
+import { checkOutput, checkReport, keepApart, openOutput } from './output-file.js';
 import { fingerprintOf, PlanWriter, readPlan } from './plan-file.js';
 import type { MigrateFlags } from './program.js';
 import { isForPeople, isPlanName, show } from './show.js';
@@ -30,8 +30,13 @@ export async function migrateCommand(
   names: readonly string[],
   flags: MigrateFlags,
 ): Promise<number> {
-  for (const file of [flags.report, flags.output]) if (file !== undefined) checkReport(file);
-  if (flags.events !== undefined && flags.events !== '-') checkOutput(flags.events);
+  // The report goes to any ending; a plan is JSON.
+  const planName = what === 'plan' && isPlanName(flags.output) ? flags.output : null;
+  const events = flags.events === '-' ? undefined : flags.events;
+  const made = await foldersMade(flags);
+  if (flags.report !== undefined) checkReport(flags.report, { made });
+  if (flags.output !== undefined) checkReport(flags.output, { made, replaced: planName !== null });
+  if (events !== undefined) checkOutput(events, { made });
   if (flags.plan !== undefined && what !== 'migrate')
     throw new FerryError('USAGE', 'a plan is carried out by a real run; leave out --plan or --dry-run');
   const config = await configOf(names, flags, what === 'verify');
@@ -42,18 +47,20 @@ export async function migrateCommand(
   if (unplanned.length > 0 && names.length === 0 && flags.events !== '-')
     err(`Left alone: ${unplanned.join(', ')}. The dry run did not look at all of that, so the plan is without it.`);
   const state = stateFile(config, flags.state);
+  for (const file of [flags.report, flags.output, events]) {
+    if (file !== undefined) keepApart(file, { 'state file': state, configuration: config.file, plan: flags.plan });
+  }
   const stop = listenForSignals(
     text => {
       if (isForPeople(flags)) err(text);
     },
     what === 'plan' ? '; nothing was changed' : '; run again to continue',
   );
-  const progress = progressOf(flags);
   const keeper = flags.saveFailed === undefined ? null : new FailedMail(flags.saveFailed);
+  const progress = progressOf(flags);
   const saved = keeper === null ? {} : { saved: (_: string, octets: Iterable<Buffer>) => keeper.keep(octets) };
   const log = flags.verbose === true ? { log: err } : {};
-  // The report goes to any ending; a plan is JSON.
-  const planFile = what === 'plan' && isPlanName(flags.output) ? new PlanWriter(flags.output, new Date()) : null;
+  const planFile = planName === null ? null : new PlanWriter(planName, new Date());
   let result: RunResult;
   let planSaid: string | null = null;
   const troubles: FerryError[] = [];

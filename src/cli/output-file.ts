@@ -1,13 +1,31 @@
-import { accessSync, closeSync, constants, existsSync, fstatSync, openSync, statSync, writeFileSync } from 'node:fs';
-import { dirname } from 'node:path';
+import {
+  accessSync,
+  closeSync,
+  constants,
+  existsSync,
+  fstatSync,
+  lstatSync,
+  openSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
+import { dirname, resolve, sep } from 'node:path';
 import { FerryError, printable } from '../errors.js';
 import { reportFormatOf } from '../report/report.js';
 
 const { O_CREAT, O_NONBLOCK, O_TRUNC, O_WRONLY, W_OK } = constants;
 
+/** What is known of a file that is to be written. */
+interface OutputOptions {
+  /** Folders the command makes before it writes. */
+  readonly made?: readonly string[];
+  /** The file is made beside its place, and then put there. */
+  readonly replaced?: boolean;
+}
+
 /** Refuses, before anything is done, a place where nothing can be written. @throws USAGE */
-export function checkOutput(path: string): void {
-  const why = unwritable(path);
+export function checkOutput(path: string, options: OutputOptions = {}): void {
+  const why = unwritable(path, options);
   if (why === null) return;
   throw new FerryError('USAGE', `cannot write ${printable(path)}: ${why}`, {
     hint: 'Name a file in a folder that is there and may be written to; nothing was done yet.',
@@ -15,23 +33,49 @@ export function checkOutput(path: string): void {
 }
 
 /** The same for a report, whose kind its ending tells. @throws USAGE */
-export function checkReport(path: string): void {
+export function checkReport(path: string, options: OutputOptions = {}): void {
   if (reportFormatOf(path) === null)
     throw new FerryError('USAGE', `${printable(path)}: a report is .txt, .json, .csv or .html`);
-  checkOutput(path);
+  checkOutput(path, options);
 }
 
-function unwritable(path: string): string | null {
+/** @param inputs paths of what is read, by what they are called @throws USAGE where one of them would be written over */
+export function keepApart(path: string, inputs: Readonly<Record<string, string | null | undefined>>): void {
+  for (const [what, input] of Object.entries(inputs)) {
+    if (input == null || !isSameFile(path, input)) continue;
+    throw new FerryError('USAGE', `${printable(path)} is the ${what}, which would be written over`, {
+      hint: 'Name another file; nothing was done yet.',
+    });
+  }
+}
+
+function isSameFile(one: string, other: string): boolean {
+  if (!existsSync(one) || !existsSync(other)) return resolve(one) === resolve(other);
+  const [a, b] = [statSync(one), statSync(other)];
+  return a.dev === b.dev && a.ino === b.ino;
+}
+
+function unwritable(path: string, { made = [], replaced = false }: OutputOptions): string | null {
   const folder = dirname(path);
-  if (!existsSync(`${folder}/.`)) return `there is no folder ${printable(folder)} that can be entered`;
+  if (!existsSync(`${folder}/.`)) {
+    const comes = made.some(one => `${resolve(one)}${sep}`.startsWith(`${resolve(folder)}${sep}`));
+    return comes ? null : `there is no folder ${printable(folder)} that can be entered`;
+  }
   const there = existsSync(path);
   if (there && statSync(path).isDirectory()) return 'it is a folder';
+  // What a link leads to may be made though its own folder may not be written to.
+  if (!there && !replaced && isLink(path)) return null;
+  const writtenTo = there && !replaced;
   try {
-    accessSync(there ? path : folder, W_OK);
+    accessSync(writtenTo ? path : folder, W_OK);
     return null;
   } catch {
-    return there ? 'this user may not write to it' : `this user may not make files in ${printable(folder)}`;
+    return writtenTo ? 'this user may not write to it' : `this user may not make files in ${printable(folder)}`;
   }
+}
+
+function isLink(path: string): boolean {
+  return lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink() === true;
 }
 
 /**

@@ -6,7 +6,7 @@ import type { RunResult } from '../run/result.js';
 import { stateOf } from './configuration.js';
 import { err, out } from './io.js';
 import { lastRuns } from './known-runs.js';
-import { checkReport, reportSaid, writeOutput } from './output-file.js';
+import { checkReport, keepApart, reportSaid, writeOutput } from './output-file.js';
 import { readPlan } from './plan-file.js';
 import type { ConfigFlags } from './program.js';
 import { generator } from './version.js';
@@ -19,8 +19,10 @@ export async function reportCommand(
   { output, quiet, ...flags }: ConfigFlags & { readonly output?: string; readonly quiet?: boolean },
 ): Promise<number> {
   if (output !== undefined) checkReport(output);
-  const result =
-    run !== undefined && isFileName(run) ? readPlan(run, NO_PLAN).result : resultOf(run, await stateOf(flags));
+  const isPlan = run !== undefined && isFileName(run);
+  const input = isPlan ? run : await stateOf(flags);
+  if (output !== undefined) keepApart(output, { [isPlan ? 'plan' : 'state file']: input });
+  const result = isPlan ? readPlan(input, NO_PLAN).result : resultOf(run, input);
   const format = output === undefined ? 'text' : (reportFormatOf(output) ?? 'text');
   const text = await renderReport(result, format, { generator: generator() });
   if (output === undefined) {

@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import Sqlite from 'better-sqlite3';
 import { describe, expect, it } from 'vitest';
 import { accountOf, type Home, imap, PROGRAM, pop3, scratch } from './mailferry.js';
@@ -120,19 +120,63 @@ it('a report is refused before the run where a folder has its name, or this user
   });
   expect(contacts()).toBe(0);
   mkdirSync(home.path('theirs'), { mode: 0o555 });
-  writeFileSync(home.path('theirs/r.csv'), 'old', { mode: 0o444 });
+  mkdirSync(home.path('anybodys'));
+  chmodSync(home.path('anybodys'), 0o777);
+  for (const name of ['theirs/r.csv', 'theirs/p.json', 'anybodys/p.json'])
+    writeFileSync(home.path(name), 'old', { mode: 0o444 });
+  symlinkSync('../anybodys/new.txt', home.path('theirs/link.txt'));
   chmodSync(home.dir, 0o755);
   const nobody = process.getuid?.() === 0 ? { uid: 65534, gid: 65534 } : {};
-  const env = { PATH: process.env['PATH'], HOME: home.dir };
-  for (const [name, why] of [
-    ['theirs/r.txt', 'may not make files in theirs'],
-    ['theirs/r.csv', 'may not write to it'],
+  const env = { PATH: process.env['PATH'], HOME: home.path('anybodys') };
+  const ends = ['--from', 'mbox:Mail', '--to', 'imap://user@127.0.0.1:9'];
+  for (const [args, why] of [
+    [['migrate', '--report', 'theirs/r.txt'], 'may not make files in theirs'],
+    [['migrate', '--report', 'theirs/r.csv'], 'may not write to it'],
+    [['plan', '-o', 'theirs/p.json'], 'may not make files in theirs'],
+    [['migrate', '--report', 'theirs/link.txt'], null],
+    [['plan', '-o', 'anybodys/p.json'], null],
   ] as const) {
-    const args = ['migrate', '--from', 'mbox:Mail', '--to', 'imap://user@127.0.0.1:9', '--report', name];
-    const { status, stderr } = spawnSync(process.execPath, [PROGRAM, ...args], { cwd: home.dir, env, ...nobody });
+    const options = { cwd: home.dir, env, ...nobody };
+    const { status, stderr } = spawnSync(process.execPath, [PROGRAM, ...args, ...ends], options);
     if (/Cannot find module/.test(stderr.toString())) return context.skip('nobody may not read this checkout');
-    expect([status, stderr.toString()]).toEqual([64, expect.stringContaining(why)]);
+    if (why !== null) expect([status, stderr.toString()]).toEqual([64, expect.stringContaining(why)]);
+    else expect(stderr.toString()).toContain('no terminal to ask for the password');
   }
+});
+
+it('a report may lie in a folder the run makes', async () => {
+  const { home } = await ready((from, to) => ({ version: 1, accounts: [{ name: 'alice', from, to }] }));
+  const args = ['--save-failed', 'out/failed', '--report', 'out/r.txt', '--events', 'out/failed/events'];
+  expect(await home.run('migrate', ...args)).toMatchObject({ code: 0 });
+  expect(home.read('out/r.txt')).toContain('All 2 messages');
+  expect(home.read('out/failed/events')).toContain('"type":"listed"');
+  const state = '.local/state/mailferry/r.txt';
+  const { err } = await home.run('plan', '--from', 'mbox:Mail', '--to', 'imap://user@127.0.0.1:9', '--report', state);
+  expect(err).not.toContain('cannot write');
+});
+
+it.each([
+  ['state file', ['migrate', '--state', 's.json', '--report', 's.json']],
+  ['state file', ['migrate', '--state', 's.json', '--events', 'link']],
+  ['state file', ['report', '--state', 's.json', '-o', 's.json']],
+  ['configuration', ['plan', '-o', 'mailferry.json', '-c', 'mailferry.json']],
+  ['plan', ['migrate', '--plan', 'p.json', '--report', './p.json']],
+  ['plan', ['report', 'p.json', '-o', 'p.json']],
+])('what is read is not written over: the %s, by %j', async (what, args) => {
+  const { home, contacts } = await ready((from, to) => ({ version: 1, accounts: [{ name: 'alice', from, to }] }));
+  home.write('mailferry.json', home.read('mailferry.yaml'));
+  expect((await home.run('plan', '-o', 'p.json')).code).toBe(0);
+  expect((await home.run('migrate', '--state', 's.json')).code).toBe(0);
+  symlinkSync('s.json', home.path('link'));
+  const read = () =>
+    ['mailferry.json', 'p.json', 's.json'].map(name => readFileSync(home.path(name)).toString('latin1'));
+  const [before, called] = [read(), contacts()];
+  expect(await home.run(...args)).toMatchObject({
+    code: 64,
+    err: expect.stringContaining(`is the ${what}, which would be written over`),
+  });
+  expect(read()).toEqual(before);
+  expect(contacts()).toBe(called);
 });
 
 describe('a state file that cannot be used', () => {
