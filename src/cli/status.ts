@@ -4,7 +4,7 @@ import type { AccountStatus } from '../ledger/ledger.js';
 import { openLedgerReadOnly } from '../ledger/sqlite-ledger.js';
 import { renderStatus, renderStatusJson } from '../report/status.js';
 import type { Ends } from '../run/account-job.js';
-import { lastResults } from '../run/recorded-result.js';
+import { lastResults, lastVerification } from '../run/recorded-result.js';
 import { chosenAccounts, quoted } from './accounts.js';
 import { configUnlessState } from './configuration.js';
 import { endsOf } from './ends.js';
@@ -29,14 +29,19 @@ export async function statusCommand(
     const missing = config === null ? chosen.filter(name => !known.has(name)) : [];
     if (missing.length > 0) throw new FerryError('USAGE', `no account ${quoted(missing)} in this state file`);
     const last = lastResults(recorded);
-    const rows = recorded.map(status => {
+    const verifications = recorded.map(({ name }) => ({ name, lastRun: lastVerification(ledger, name) }));
+    const readBack = lastResults(verifications);
+    const rows = recorded.map((status, i) => {
       const told = last.get(status.name);
       // The ledger's own names tell neither how a server is reached nor at which port.
       const { source, destination } = { ...status, ...ends.get(status.name), ...told };
       // The run's own exit code is that of all its accounts together.
       const lastRun =
         status.lastRun === null || told === undefined ? status.lastRun : { ...status.lastRun, exitCode: told.exitCode };
-      return { ...status, source, destination, lastRun, error: told?.error ?? null, left: told?.left ?? 0 };
+      const verification = verifications[i]?.lastRun ?? null;
+      const lastVerification = verification && { ...verification, result: readBack.get(status.name) ?? null };
+      const { error = null, left = 0 } = told ?? {};
+      return { ...status, source, destination, lastRun, lastVerification, error, left };
     });
     out(flags.json === true ? renderStatusJson(rows) : renderStatus(rows));
     return 0;

@@ -133,6 +133,7 @@ export interface AccountStatus {
   readonly name: string;
   readonly source: string;
   readonly destination: string;
+  /** The last that was to carry something. */
   readonly lastRun: RunRecord | null;
   /** Messages, by the meaning of Known; `inDoubt` are the unsettled. */
   readonly done: number;
@@ -183,8 +184,9 @@ export interface Ledger extends LedgerReader {
   /**
    * The account's part, as taking part in the run begun last. Registers it on first use; @throws DESTINATION_CHANGED.
    * Notices a changed source in `sourceWas`. Before anything is recorded of its mail both ends may change.
+   * @param carries false: reads back what others carried, and is not the last run of the account
    */
-  account(name: string, identity: AccountIdentity): AccountLedger;
+  account(name: string, identity: AccountIdentity, carries?: boolean): AccountLedger;
   /** Forgets all of an account; false if it was unknown. */
   forget(name: string): boolean;
 }

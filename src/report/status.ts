@@ -1,8 +1,8 @@
 import { ERRORS, type ErrorCode } from '../errors.js';
-import type { AccountError } from '../run/result.js';
+import type { AccountError, AccountResult } from '../run/result.js';
 import { count, counted, moment, octets } from './figures.js';
 import { cut, displayWidth, hanging, padEnd, padStart, safeJson, shown } from './safe-text.js';
-import { exitMeaning } from './summary.js';
+import { closingLine, exitMeaning, totalsOf } from './summary.js';
 
 /** What the table needs to know of an account; the ledger's status has all of it. */
 export interface StatusAccount {
@@ -10,6 +10,12 @@ export interface StatusAccount {
   readonly source: string;
   readonly destination: string;
   readonly lastRun: { readonly endedAt: number | null; readonly exitCode: number | null } | null;
+  /** The last run that read back, which is no `lastRun`; `result` null: it has not ended, or was broken off. */
+  readonly lastVerification: {
+    readonly id: string;
+    readonly endedAt: number | null;
+    readonly result: AccountResult | null;
+  } | null;
   readonly done: number;
   readonly refused: number;
   readonly inDoubt: number;
@@ -56,6 +62,7 @@ export function renderStatusJson(accounts: readonly StatusAccount[]): string {
     source: a.source,
     destination: a.destination,
     lastRun: a.lastRun === null ? null : { endedAt: isoOrNull(a.lastRun.endedAt), exitCode: a.lastRun.exitCode },
+    lastVerification: verificationJson(a.lastVerification),
     running: a.running === null ? null : { pid: a.running.pid, since: isoOrNull(a.running.since) },
     done: a.done,
     refused: a.refused,
@@ -74,6 +81,21 @@ export function renderStatusJson(accounts: readonly StatusAccount[]): string {
   return `${safeJson({ version: 1, accounts: rows }, 2)}\n`;
 }
 
+function verificationJson(verification: StatusAccount['lastVerification']): object | null {
+  if (verification === null) return null;
+  const { id: run, endedAt, result } = verification;
+  const { exitCode = null, error = null, verified = null, recorded = null } = result ?? {};
+  return {
+    run,
+    endedAt: isoOrNull(endedAt),
+    exitCode,
+    error,
+    verified,
+    recorded,
+    failed: result?.failed.length ?? null,
+  };
+}
+
 function isoOrNull(epochMs: number | null): string | null {
   return epochMs === null ? null : new Date(epochMs).toISOString();
 }
@@ -89,7 +111,8 @@ function lastRun(account: StatusAccount): string {
 
 function details(account: StatusAccount): string[] {
   const step = nextStep(account);
-  if (step === null && account.failures.length === 0) return [];
+  const { lastVerification: verification } = account;
+  if (step === null && account.failures.length === 0 && verification === null) return [];
   const lines = ['', cut(`${shown(account.name)}: ${situation(account)}`, COLUMNS)];
   const { error } = account;
   if (error !== null && account.running === null && !isInterruption(error)) {
@@ -106,8 +129,18 @@ function details(account: StatusAccount): string[] {
   }
   const more = account.refused + account.inDoubt - Math.min(account.failures.length, FIRST_FAILURES);
   if (more > 0) lines.push(`  - ${count(more)} more; mailferry status --json lists them`);
+  if (verification !== null && account.running === null)
+    lines.push(...hanging(verificationWords(verification), '  ', COLUMNS));
   if (step !== null) lines.push(...hanging(step, '  Next: ', COLUMNS));
   return lines;
+}
+
+function verificationWords({ endedAt, result }: NonNullable<StatusAccount['lastVerification']>): string {
+  if (endedAt === null || result === null) return 'verify: the last one was broken off';
+  const when = `verify, ${moment(endedAt).slice(0, 16)}`;
+  const { exitCode, error } = result;
+  if (error === null) return `${when}: ${closingLine(totalsOf(result), false)}`;
+  return `${when}: exit ${exitCode}, ${exitMeaning(exitCode)}: ${shown(error.text)}`;
 }
 
 function situation(account: StatusAccount): string {
@@ -130,6 +163,20 @@ function isInterruption({ code }: AccountError): boolean {
 
 /** What to do about this account; null: nothing. */
 function nextStep(account: StatusAccount): string | null {
+  return stepAfterRun(account) ?? stepAfterVerification(account);
+}
+
+function stepAfterVerification({ running, lastVerification }: StatusAccount): string | null {
+  if (running !== null || lastVerification === null) return null;
+  const { id, result } = lastVerification;
+  if (result === null) return 'Run mailferry verify again.';
+  if (result.error !== null)
+    return `${isInterruption(result.error) ? '' : `${result.error.hint} `}Run mailferry verify again.`;
+  const { refused, changed } = totalsOf(result);
+  return refused + changed > 0 ? `mailferry report ${id} names the copies that are not as they were stored.` : null;
+}
+
+function stepAfterRun(account: StatusAccount): string | null {
   if (account.running !== null) return null;
   if (account.lastRun === null) return 'Run mailferry migrate.';
   const { error } = account;

@@ -28,7 +28,7 @@ export function recordedResult(ledger: LedgerReader, record: RunRecord): RunResu
   };
 }
 
-/** What the last run of each account told of it at its end; absent where there was none or it was killed. */
+/** What such a run of each account, mostly its last, told of it at its end; absent where there was none or it was killed. */
 export function lastResults(
   statuses: readonly Pick<AccountStatus, 'name' | 'lastRun'>[],
 ): ReadonlyMap<string, AccountResult> {
@@ -46,6 +46,15 @@ export function lastResults(
     if (account !== undefined) last.set(name, account);
   }
   return last;
+}
+
+/** Where the name of the last run that read an account back is kept. */
+export const LAST_VERIFICATION = 'last verification';
+
+/** The last run that read this account back; null: there was none. */
+export function lastVerification(ledger: LedgerReader, name: string): RunRecord | null {
+  const run = ledger.reader(name).checkpoint(LAST_VERIFICATION);
+  return run === undefined ? null : ledger.run(run);
 }
 
 function accountOf(ledger: LedgerReader, record: RunRecord, status: AccountStatus): AccountResult {

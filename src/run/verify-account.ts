@@ -1,7 +1,7 @@
 import { asFerryError, FerryError, printable } from '../errors.js';
 import type { AccountReader, DeliveryRecord, LedgerReader } from '../ledger/ledger.js';
 import type { AccountJob, RecordedContext } from './account-job.js';
-import { lastResults } from './recorded-result.js';
+import { LAST_VERIFICATION, lastResults } from './recorded-result.js';
 import type { AccountResult, Recorded } from './result.js';
 import { Tally } from './tally.js';
 import { chosenDeliveries, verify } from './verify.js';
@@ -21,7 +21,8 @@ export async function verifyAccount(job: AccountJob, context: RecordedContext): 
     tally.recorded = counts;
     if (nothingRecorded(ledger.reader(job.name, job.identity))) assertNothingToCarry(ledger, job.name);
     else {
-      const account = ledger.account(job.name, job.identity);
+      const account = ledger.account(job.name, job.identity, false);
+      account.setCheckpoint(LAST_VERIFICATION, context.run);
       await job.destination.open(stop.graceful);
       emit({ type: 'phase', account: job.name, phase: 'verifying' });
       const policy = job.verify.kind === 'sample' ? job.verify : ({ kind: 'all' } as const);

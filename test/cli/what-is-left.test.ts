@@ -99,6 +99,50 @@ describe('a limited run', () => {
   });
 });
 
+describe('status after verify', () => {
+  it('tells of the last run that carried, and of the verification beside it', async () => {
+    const { home, to } = await ready();
+    await home.run('migrate', 'alice', '--limit', '5');
+    to.faults.message = () => ({ no: '[OVERQUOTA] mailbox is full' });
+    expect((await home.run('migrate', 'alice')).code).toBe(75);
+    const before = await home.run('status', 'alice');
+    expect(before.out).toMatch(/^alice .* !75 /m);
+    const verified = resultOf(await home.run('verify', 'alice', '--json'));
+    const { out } = await home.run('status', 'alice');
+    const said = out.split('\n').filter(line => !line.startsWith('  verify, '));
+    expect(said).toEqual(before.out.split('\n'));
+    expect(out).toMatch(/^alice: exit 75, .* 9 not reached in the last run$/m);
+    expect(out).toMatch(/^ {2}verify, \S+ \S+: verified 5, failed 0, of 5 recorded copies$/m);
+    expect(JSON.parse((await home.run('status', 'alice', '--json')).out).accounts[0]).toMatchObject({
+      lastRun: { exitCode: 75 },
+      left: 9,
+      error: { code: 'QUOTA_EXCEEDED' },
+      lastVerification: { run: verified.run, exitCode: 0, verified: 5, failed: 0, error: null },
+    });
+
+    to.faults.message = () => 'store';
+    await home.run('migrate', 'alice');
+    expect((await home.run('status', 'alice')).out).not.toMatch(/exit|not reached|Next/);
+  });
+
+  it('names a verification that found something changed, and one that could not log in, with what to do', async () => {
+    const { from, to, home } = await ready();
+    await home.run('migrate', 'alice');
+    to.mailbox('Archive').messages.pop();
+    const { run } = resultOf(await home.run('verify', 'alice', '--json'));
+    const status = async () => (await home.run('status', 'alice')).out.replaceAll(/\s+/g, ' ');
+    expect(await status()).toMatch(/ verify, \S+ \S+: verified 13, failed 0, changed 1, of 14 recorded copies Next: /);
+    expect(await status()).toContain(
+      `Next: mailferry report ${run} names the copies that are not as they were stored.`,
+    );
+    const other = imap(to, { password: { env: 'WRONG_PASSWORD' } });
+    home.configure({ accounts: [{ name: 'alice', from: pop3(from), to: other, folder: 'Archive' }] });
+    await home.run('verify', 'alice');
+    expect(await status()).toMatch(/ verify, .*: exit 77, a login was refused: .* Next: .* Run mailferry verify/);
+    expect(await status()).toMatch(/alice \S+ \S+ 14 0 0 /);
+  });
+});
+
 describe('verify', () => {
   it('of an account that was never migrated says so and what to do, each time', async () => {
     const { home } = await ready();

@@ -542,10 +542,11 @@ export function ledgerContract(open: () => Ledger): void {
       ]);
     });
 
-    it('name the last run an account took part in, though it had nothing to do', () => {
+    it('name the last run an account took part in, though it had nothing to do, and none that only read back', () => {
       ledger.account('bob', IDENTITY);
       ledger.beginRun({ id: 'r2', startedAt: 2000, options: null });
       ledger.account('alice', IDENTITY);
+      ledger.account('bob', IDENTITY, false);
       expect(ledger.status(null).map(s => [s.name, s.lastRun?.id])).toEqual([
         ['alice', 'r2'],
         ['bob', 'r1'],

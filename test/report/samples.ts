@@ -213,6 +213,7 @@ export function status(over: Partial<StatusAccount> = {}): StatusAccount {
     source: 'pop3s://alice@pop.example.org',
     destination: 'imaps://alice@imap.example.net',
     lastRun: { endedAt: Date.UTC(2026, 10, 23, 9, 15), exitCode: 0 },
+    lastVerification: null,
     done: 1234,
     refused: 0,
     inDoubt: 0,
@@ -261,6 +262,16 @@ export const STATUS: readonly StatusAccount[] = [
   status({
     name: 'grace',
     lastRun: { endedAt: Date.UTC(2026, 10, 23, 9, 15), exitCode: 75 },
+    lastVerification: {
+      id: 'r20261123-1002-cd',
+      endedAt: Date.UTC(2026, 10, 23, 10, 2),
+      result: account({
+        name: 'grace',
+        verified: 1234,
+        verdicts: { same: 1234 },
+        recorded: { stored: 1234, bytes: 81_234_567, rolledBack: 0, refused: 0, inDoubt: 0 },
+      }),
+    },
     error: { code: 'INTERRUPTED', side: null, text: 'stopped by SIGINT', hint: 'Run again to continue.' },
   }),
 ];

@@ -37,6 +37,7 @@ describe('the status table', () => {
               mailferry migrate again.
 
       grace: exit 75, stopped by SIGINT
+        verify, 2026-11-23 10:02: verified 1,234, failed 0, of 1,234 recorded copies
         Next: Run mailferry migrate again; what is done stays done.
       "
     `);
