@@ -73,6 +73,8 @@ export class Carrying {
   /** Why the destination could not be opened ahead: a refused password is not tried a second time. */
   #unopened: FerryError | null = null;
   #calledAhead = false;
+  /** Both servers let this run in. */
+  #letIn = false;
   /** Keys of the last listing; empty before the first. */
   #listed = new KeySet();
   /** Whether the ledger has messages under ids that were not listed. */
@@ -135,7 +137,7 @@ export class Carrying {
       } catch (thrown) {
         const error = stop.graceful.aborted ? interruption(stop.graceful) : asFerryError(thrown);
         tried = this.#ended > before ? 1 : tried + 1;
-        const wait = stop.graceful.aborted ? null : pauseBefore(error, tried, Math.random());
+        const wait = stop.graceful.aborted ? null : pauseBefore(error, tried, Math.random(), this.#letIn);
         if (wait === null) {
           this.#nameDoubts();
           throw error;
@@ -193,6 +195,7 @@ export class Carrying {
     this.#unopened = null;
     if (unopened !== null) throw unopened;
     await job.destination.logIn(stop.graceful);
+    this.#letIn = true;
     const opening = this.#openDestination();
     if (this.#nothingOpen()) opening.catch(() => undefined);
     else {

@@ -30,7 +30,9 @@ describe('a login that is refused', () => {
     home.configure({ accounts: [{ name: 'alice', from: pop3(from), to: imap(to), folder: 'Archive' }] });
     const { code, out } = await home.run('migrate');
     expect(code).toBe(77);
-    expect(out).toMatch(/alice +exit 77[\s\S]*LOGIN_REFUSED \(destination\)[\s\S]*use an app password/);
+    expect(out).toMatch(
+      /alice +exit 77[\s\S]*LOGIN_REFUSED \(destination\): \S+ refused the login of\s+user:[\s\S]*use an app password/,
+    );
     expect(timesImap(to, 'AUTHENTICATE') + timesImap(to, 'LOGIN')).toBe(1);
     expect(times(from, 'RETR')).toBe(0);
   });
@@ -63,6 +65,22 @@ describe('a server that cannot be had', () => {
     const account = accountOf(await home.run('migrate', '--json'));
     expect(account).toMatchObject({ exitCode: 69, error: { code: 'UNREACHABLE', side: 'from' } });
     expect(account.error?.text).toContain(String(from.port));
+  });
+
+  it('because it is started again in the middle of a run is waited for, and the run goes on where it was', async () => {
+    const from = await popServer(letters(12));
+    const to = await imapServer({ capabilities: ['UIDPLUS'] });
+    to.faults.message = n => {
+      if (n === 6) to.leave();
+      return 'store';
+    };
+    const home = scratch();
+    home.configure({ accounts: [{ name: 'alice', from: pop3(from), to: imap(to), folder: 'Archive' }] });
+    const going = home.start(['migrate']);
+    await going.said('nothing listens there (connection refused); trying again in');
+    to.back();
+    expect((await going.finished).code).toBe(0);
+    expect(multiset(to.mailbox('Archive').octets)).toEqual(multiset(letters(12)));
   });
 
   it('ends the account with 69 once timeouts.connect is over', async () => {

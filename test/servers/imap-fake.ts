@@ -115,6 +115,10 @@ export interface FakeImap {
   /** Cuts every connection. */
   cut(): void;
   deafen(): void;
+  /** Cuts every connection and refuses new ones, until back(). */
+  leave(): void;
+  /** Listens again, on the same port. */
+  back(): void;
   /** Commits what was frozen; the number of messages. */
   thaw(): number;
   close(): Promise<void>;
@@ -170,6 +174,11 @@ export async function startImap(options: FakeImapOptions = {}): Promise<FakeImap
     deafen: () => {
       for (const connection of connections) connection.deafen();
     },
+    leave: () => {
+      server.close();
+      for (const socket of sockets) socket.destroy();
+    },
+    back: () => void server.listen(port, '127.0.0.1'),
     thaw: () => {
       const frozen = shared.frozen.splice(0);
       for (const commit of frozen) commit();
@@ -255,6 +264,7 @@ async function listen(
 
 async function stop(server: Server, sockets: Iterable<Socket>): Promise<void> {
   for (const socket of sockets) socket.destroy();
+  if (!server.listening) return;
   server.close();
   await once(server, 'close');
 }
