@@ -30,9 +30,7 @@ describe('a login that is refused', () => {
     home.configure({ accounts: [{ name: 'alice', from: pop3(from), to: imap(to), folder: 'Archive' }] });
     const { code, out } = await home.run('migrate');
     expect(code).toBe(77);
-    expect(out).toMatch(
-      /alice +exit 77[\s\S]*LOGIN_REFUSED \(destination\): \S+ refused the login of\s+user:[\s\S]*use an app password/,
-    );
+    expect(out).toMatch(/alice +exit 77[\s\S]*LOGIN_REFUSED \(destination\)[\s\S]*use an app password/);
     expect(timesImap(to, 'AUTHENTICATE') + timesImap(to, 'LOGIN')).toBe(1);
     expect(times(from, 'RETR')).toBe(0);
   });
