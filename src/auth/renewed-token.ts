@@ -88,8 +88,8 @@ function refusal(identity: LoginIdentity, reason: string, serverText?: string): 
   );
 }
 
-function textOf({ account, side }: LoginIdentity, reason: string): string {
-  return `account ${printable(account)}, side ${side}: ${reason}`;
+function textOf({ side }: LoginIdentity, reason: string): string {
+  return `side ${side}: ${reason}`;
 }
 
 function optionsOf({ account, side }: LoginIdentity) {

@@ -241,8 +241,9 @@ function origin(secret: Secret): string {
   }
 }
 
-function where({ account, side }: SecretContext): string {
-  return `account ${printable(account)}, side ${side}`;
+/** Whoever tells of it names the account. */
+function where({ side }: SecretContext): string {
+  return `side ${side}`;
 }
 
 function unavailable(context: SecretContext, text: string, hint?: string): FerryError {

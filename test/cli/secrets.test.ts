@@ -107,3 +107,11 @@ describe('no password is shown', () => {
     // and the folder, seen.txt with it, is searched for passwords when the test is over
   });
 });
+
+it('a password that is not there is told with its account, once, and its side', async () => {
+  const home = scratch();
+  const from = pop3({ port: 9 }, { password: { env: 'NOT_SET' } });
+  home.configure({ accounts: [{ name: 'alice', from, to: imap({ port: 9 }) }] });
+  const { err } = await home.run('migrate', '--quiet');
+  expect(err).toMatch(/^mailferry: alice: side from: environment variable NOT_SET is not set\n/);
+});

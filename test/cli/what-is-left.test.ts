@@ -138,7 +138,9 @@ describe('status after verify', () => {
     const other = imap(to, { password: { env: 'WRONG_PASSWORD' } });
     home.configure({ accounts: [{ name: 'alice', from: pop3(from), to: other, folder: 'Archive' }] });
     await home.run('verify', 'alice');
-    expect(await status()).toMatch(/ verify, .*: exit 77, a login was refused: .* Next: .* Run mailferry verify/);
+    expect(await status()).toMatch(
+      / verify, .*: exit 77, a login was refused: \S+ refused the login of user: .* Next: .* Run mailferry verify/,
+    );
     expect(await status()).toMatch(/alice \S+ \S+ 14 0 0 /);
   });
 });

@@ -30,7 +30,7 @@ describe('plain', () => {
   it.each(['a\nb', 'a\r', '\0'])('is refused with a control character, unshown: %j', async secret => {
     const error = await refusal({ kind: 'plain', reveal: () => secret });
     expect(error.code).toBe('SECRET_UNAVAILABLE');
-    expect(error.message).toBe('account alice, side from: the password holds a control character');
+    expect(error.message).toBe('side from: the password holds a control character');
   });
 });
 
@@ -51,11 +51,11 @@ describe('env', () => {
 
   it('not set or empty is refused by name', async () => {
     const unset = await refusal({ kind: 'env', name: 'PW' }, { side: 'to' });
-    expect(unset.message).toBe('account alice, side to: environment variable PW is not set');
+    expect(unset.message).toBe('side to: environment variable PW is not set');
     expect(unset.hint).toContain("export PW='…'");
     expect([unset.code, unset.side, unset.exit]).toEqual(['SECRET_UNAVAILABLE', 'to', 78]);
     const empty = await refusal({ kind: 'env', name: 'PW' }, { env: { PW: '' } });
-    expect(empty.message).toBe('account alice, side from: environment variable PW is empty');
+    expect(empty.message).toBe('side from: environment variable PW is empty');
   });
 });
 
@@ -76,9 +76,7 @@ describe('file', () => {
     chmodSync(path, mode);
     const error = await refusal(file(path));
     expect([error.code, error.exit]).toEqual(['SECRET_EXPOSED', 78]);
-    expect(error.message).toBe(
-      `account alice, side from: password file ${path}: other users can read it; run: chmod 600 ${path}`,
-    );
+    expect(error.message).toBe(`side from: password file ${path}: other users can read it; run: chmod 600 ${path}`);
   });
 
   it('the chmod survives a shell', async () => {
@@ -120,15 +118,13 @@ describe('file', () => {
     ['hunter2'.repeat(20_000), 'begins with a line that is too long'],
   ])('unusable content is refused and not shown (%#)', async (content, reason) => {
     const path = scratchFile('pw', content);
-    expect((await refusal(file(path))).message).toBe(`account alice, side from: the first line of ${path} ${reason}`);
+    expect((await refusal(file(path))).message).toBe(`side from: the first line of ${path} ${reason}`);
   });
 
   it('missing, a folder and a pipe nobody writes to are refused at once', async () => {
     const folder = scratchFolder();
     const missing = join(folder, 'none');
-    expect((await refusal(file(missing))).message).toBe(
-      `account alice, side from: password file ${missing}: not found`,
-    );
+    expect((await refusal(file(missing))).message).toBe(`side from: password file ${missing}: not found`);
     mkdirSync(join(folder, 'd'));
     expect((await refusal(file(join(folder, 'd')))).message).toContain('is not a regular file');
     await resolve(shell(`mkfifo -m 600 ${join(folder, 'pipe')}; echo x`));
@@ -156,9 +152,7 @@ describe('command', () => {
     const error = await refusal(shell('echo hunter2; echo "cannot use hunter2" >&2; echo more >&2; exit 3'), {
       side: 'to',
     });
-    expect(error.message).toBe(
-      'account alice, side to: password command of /bin/sh ended with exit status 3: cannot use …',
-    );
+    expect(error.message).toBe('side to: password command of /bin/sh ended with exit status 3: cannot use …');
     expect([error.code, error.side]).toEqual(['SECRET_UNAVAILABLE', 'to']);
   });
 
@@ -169,7 +163,7 @@ describe('command', () => {
   it('that is not there is named, its words are not', async () => {
     const secret: Secret = { kind: 'command', argv: ['no-such-program', 'hunter2'], folder: scratchFolder() };
     const { message } = await refusal(secret);
-    expect(message).toBe('account alice, side from: password command no-such-program: not found');
+    expect(message).toBe('side from: password command no-such-program: not found');
   });
 
   it('that prints nothing is refused', async () => {
@@ -220,7 +214,7 @@ describe('prompt', () => {
 
   it('without a terminal is refused with what to do instead', async () => {
     const { message, hint } = await refusal(asked);
-    expect([message, hint]).toEqual(['account alice, side from: no terminal to ask for the password', 'Set PW.']);
+    expect([message, hint]).toEqual(['side from: no terminal to ask for the password', 'Set PW.']);
   });
 
   it('answered with nothing is refused', async () => {

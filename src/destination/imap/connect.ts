@@ -138,7 +138,7 @@ async function attempt(options: ConnectOptions, secret: Secret, signal: AbortSig
     opened.destroy();
     if (signal.aborted) throw abortReason(signal);
     if (greeted.wrong !== null) throw greeted.wrong;
-    throw connectFailure(error, client, endpoint, secret);
+    throw connectFailure(error, client, options, secret);
   } finally {
     unwatch();
   }
@@ -294,7 +294,8 @@ const GONE = new Set([
   'EPIPE',
 ]);
 
-function connectFailure(thrown: unknown, client: ImapFlow, endpoint: Endpoint, secret: Secret): FerryError {
+function connectFailure(thrown: unknown, client: ImapFlow, options: ConnectOptions, secret: Secret): FerryError {
+  const { endpoint } = options;
   if (thrown instanceof FerryError) return thrown;
   const error = (thrown instanceof Error ? thrown : new Error(String(thrown))) as ImapFailure;
   const place = where(endpoint);
@@ -311,7 +312,7 @@ function connectFailure(thrown: unknown, client: ImapFlow, endpoint: Endpoint, s
   if (error.code === 'ETHROTTLE') {
     return new FerryError('THROTTLED', `${place}: the server asks for a pause`, { ...side, ...retryAfterOf(error) });
   }
-  if (error.authenticationFailed) return loginFailure(error, endpoint, secret);
+  if (error.authenticationFailed) return loginFailure(error, options, secret);
   if (bye !== undefined && bye !== '' && bye !== 'Server closed connection') {
     const words = printable(bye);
     const busy = /busy|try again|too many|unavailable|limit|later|connections/i.test(words);
@@ -326,7 +327,7 @@ function connectFailure(thrown: unknown, client: ImapFlow, endpoint: Endpoint, s
   if (error.code === 'ETIMEOUT') return silence(endpoint);
   const violation = violationOf(error, endpoint);
   if (violation !== null) return violation;
-  if (/authentication mechanism/i.test(error.message)) return loginFailure(error, endpoint, secret);
+  if (/authentication mechanism/i.test(error.message)) return loginFailure(error, options, secret);
   return new FerryError('CONNECTION_LOST', `${place}: ${printable(error.message)}`, side);
 }
 
@@ -354,7 +355,7 @@ function startTlsFailure(error: ImapFailure, endpoint: Endpoint): FerryError {
   return tlsFailure(error, endpoint);
 }
 
-function loginFailure(error: ImapFailure, endpoint: Endpoint, secret: Secret): FerryError {
+function loginFailure(error: ImapFailure, { endpoint, credentials }: ConnectOptions, secret: Secret): FerryError {
   const words = printable(wordsOfFailure(error, secret));
   const place = where(endpoint);
   if (error.message === 'Login is disabled' && endpoint.security === 'plain') {
@@ -368,7 +369,8 @@ function loginFailure(error: ImapFailure, endpoint: Endpoint, secret: Secret): F
   if (refusal?.code === 'THROTTLED' || refusal?.code === 'SERVER_BUSY') {
     return new FerryError(refusal.code, `${place}: ${words}`, { side: 'to', serverText: words });
   }
-  return new FerryError('LOGIN_REFUSED', `${place} refused the login: ${words}`, { side: 'to', serverText: words });
+  const text = `${place} refused the login of ${printable(credentials.user, 100)}: ${words}`;
+  return new FerryError('LOGIN_REFUSED', text, { side: 'to', serverText: words });
 }
 
 /** The server's words; a server that repeats the password must not make us print it. */
