@@ -101,6 +101,8 @@ export interface DestinationFeatures {
   readonly appendLimit: number | null;
   /** Messages a batch should hold: one MULTIAPPEND, or single APPENDs under way together. */
   readonly batchMessages: number;
+  /** Octets after which a batch is sent even if more messages would fit: what one lost connection puts in doubt. */
+  readonly batchOctets: number;
   /** append() calls worth keeping under way at once. */
   readonly lanes: number;
   /** What this server does to octets it dislikes; absent: not known. */

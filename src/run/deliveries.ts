@@ -8,8 +8,6 @@ import type { Delivery } from './message-in-hand.js';
 import { openStaging, usesStaging } from './staging.js';
 import type { Tally } from './tally.js';
 
-/** Octets after which a batch is sent even if more messages would fit: what one lost connection puts in doubt. */
-const BATCH_OCTETS = 4 * 1024 * 1024;
 /** The first batch is this small and each later one may be twice the one before: the server begins while more is read. */
 const FIRST_BATCH_OCTETS = 1024 * 1024;
 /** The last messages are shared among the lanes, so that none waits for the others; no batch is smaller for that. */
@@ -122,7 +120,7 @@ export class Deliveries {
     const batch = this.#batches.get(key);
     if (batch === undefined) return;
     this.#batches.delete(key);
-    this.#batchOctets = Math.min(2 * this.#batchOctets, BATCH_OCTETS);
+    this.#batchOctets = Math.min(2 * this.#batchOctets, this.#run.job.destination.features.batchOctets);
     const sent = this.#limit(() => this.#deliver(batch)).finally(() => {
       this.#underWay.delete(sent);
       this.#flushIfStuck();

@@ -37,8 +37,18 @@ const SINGLES: Record<LiteralMode, number> = { plus: 64, minus: 32, synchronisin
 
 const ID_COMMAND = `ID ("name" ${quoted(CLIENT_NAME)})\r\n`;
 
-/** Milliseconds of a round trip that is worth more connections. */
+/** Milliseconds of a round trip that is worth more connections, or more and smaller batches. */
 const LONG_LINE_MS = 20;
+
+/** The most a batch holds, and how many of them a session has under way: while one is stored the next ones are coming. */
+const BATCHES = {
+  /** Where literals are invited the line is still until then, and fewer are shared out more evenly. */
+  invited: { octets: 4 * 1024 * 1024, perSession: 2 },
+  /** Each APPEND may open the mailbox anew. */
+  near: { octets: 8 * 1024 * 1024, perSession: 2 },
+  /** They cover a round trip. */
+  afar: { octets: 4 * 1024 * 1024, perSession: 4 },
+} as const;
 
 export interface ImapDestinationOptions {
   readonly endpoint: Endpoint;
@@ -158,11 +168,11 @@ export class ImapDestination implements Destination {
       quotaLeft: capabilities.has('QUOTA') ? await this.#control.quotaLeft(signal) : null,
     };
     const literals = literalModeOf(new Set(capabilities.keys()));
-    const features = featuresOf(capabilities, profile, literals, this.#lanes);
+    const isAfar = this.#control.fastest >= LONG_LINE_MS;
+    const features = featuresOf(capabilities, profile, literals, this.#lanes, isAfar);
     // Where the server must invite each message, a lane does nothing else for a round trip.
     const { connections, connectionsAfar = connections } = this.#options;
-    if (literals !== 'plus' && this.#control.fastest >= LONG_LINE_MS)
-      this.#lanes.allow(Math.min(connectionsAfar, profile.connections) - 1);
+    if (literals !== 'plus' && isAfar) this.#lanes.allow(Math.min(connectionsAfar, profile.connections) - 1);
     this.#opened = { facts, capabilities, profile, literals, rules, features };
     this.#paths.clear();
     this.#requireExactlyOnce();
@@ -481,12 +491,12 @@ function featuresOf(
   profile: ServerProfile,
   literals: LiteralMode,
   lanes: Lanes,
+  isAfar: boolean,
 ): DestinationFeatures {
   const limit = capabilities.get('APPENDLIMIT');
   const multiAppend = capabilities.has('MULTIAPPEND');
-  // While one batch is stored the next ones are on their way: they cover a round trip. Where literals are invited the line
-  // is still until then, and fewer are shared out more evenly.
-  const perSession = multiAppend && literals === 'plus' ? 4 : 2;
+  const streams = multiAppend && literals === 'plus';
+  const batches = BATCHES[streams ? (isAfar ? 'afar' : 'near') : 'invited'];
   return {
     uidPlus: capabilities.has('UIDPLUS'),
     move: capabilities.has('MOVE'),
@@ -495,8 +505,9 @@ function featuresOf(
     nonSyncLiterals: literals === 'plus',
     appendLimit: typeof limit === 'number' ? limit : profile.appendLimit,
     batchMessages: multiAppend ? profile.batchMessages : SINGLES[literals],
+    batchOctets: batches.octets,
     get lanes() {
-      return perSession * Math.min(lanes.limit, Math.max(1, profile.connections - 1));
+      return batches.perSession * Math.min(lanes.limit, Math.max(1, profile.connections - 1));
     },
     octets: profile.octets,
     caseMatters: profile.caseInNames === 'kept',

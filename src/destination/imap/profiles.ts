@@ -79,7 +79,7 @@ export const PROFILES: Record<ProfileName, ServerProfile> = {
     name: 'dovecot',
     // mail_max_userip_connections defaults to 10.
     connections: 8,
-    batchMessages: 400,
+    batchMessages: 1000,
     trustsMove: true,
     octets: { ...KEPT, nul: 'changed' },
     caseInNames: 'kept',
