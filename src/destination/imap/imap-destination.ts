@@ -42,8 +42,8 @@ const LONG_LINE_MS = 20;
 
 /** The most a batch holds, and how many of them a session has under way: while one is stored the next ones are coming. */
 const BATCHES = {
-  /** Where literals are invited the line is still until then, and fewer are shared out more evenly. */
-  invited: { octets: 4 * 1024 * 1024, perSession: 2 },
+  /** No MULTIAPPEND, or literals are invited, the line still until then: fewer are shared out more evenly. */
+  others: { octets: 4 * 1024 * 1024, perSession: 2 },
   /** Each APPEND may open the mailbox anew. */
   near: { octets: 8 * 1024 * 1024, perSession: 2 },
   /** They cover a round trip. */
@@ -114,7 +114,7 @@ export class ImapDestination implements Destination {
       const { client } = await connectImap(this.#connect, signal);
       const session = new ImapSession(streamsOf(client), { timeouts: options.endpoint.timeouts, log });
       // Some servers want to know who logs in, on every connection. Nothing waits for the answer.
-      if (client.capabilities.has('ID')) void session.run([ID_COMMAND], { signal: new AbortController().signal });
+      if (client.capabilities.has('ID')) unawaited(session, ID_COMMAND);
       return session;
     });
   }
@@ -495,8 +495,7 @@ function featuresOf(
 ): DestinationFeatures {
   const limit = capabilities.get('APPENDLIMIT');
   const multiAppend = capabilities.has('MULTIAPPEND');
-  const streams = multiAppend && literals === 'plus';
-  const batches = BATCHES[streams ? (isAfar ? 'afar' : 'near') : 'invited'];
+  const batches = multiAppend && literals === 'plus' ? BATCHES[isAfar ? 'afar' : 'near'] : BATCHES.others;
   return {
     uidPlus: capabilities.has('UIDPLUS'),
     move: capabilities.has('MOVE'),
@@ -517,7 +516,12 @@ function featuresOf(
 
 /** Courier refuses APPEND to any mailbox while one is open read-only. CLOSE removes nothing after EXAMINE (RFC 3501). */
 function leaveReadOnly(session: ImapSession): void {
-  void session.run(['CLOSE\r\n'], { signal: new AbortController().signal });
+  unawaited(session, 'CLOSE\r\n');
+}
+
+/** Sends a command before those that follow; its answer changes nothing. */
+function unawaited(session: ImapSession, command: string): void {
+  void session.run([command], { signal: new AbortController().signal });
 }
 
 function hierarchyOf(
