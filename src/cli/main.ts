@@ -31,5 +31,6 @@ const bug = (thrown: unknown) => {
 process.on('uncaughtException', bug);
 process.on('unhandledRejection', bug);
 
-const exitCode = await runCli(process.argv.slice(2));
-process.exitCode = exitCode === 0 && unshown ? 1 : exitCode;
+void runCli(process.argv.slice(2)).then(exitCode => {
+  process.exitCode = exitCode === 0 && unshown ? 1 : exitCode;
+});

@@ -18,7 +18,7 @@ import { accountsOfPlan, boundTo, checkPlan, plannedAccounts, unplannedAccounts 
 import { err } from './io.js';
 import { ping, tellAfter } from './notify.js';
 import { checkOutput, checkReport, keepApart, openOutput } from './output-file.js';
-import { fingerprintOf, PlanWriter, readPlan } from './plan-file.js';
+import { fingerprintOf, PlanWriter } from './plan-file.js';
 import type { MigrateFlags } from './program.js';
 import { isForPeople, isPlanName, show } from './show.js';
 import { listenForSignals } from './signals.js';
@@ -40,7 +40,7 @@ export async function migrateCommand(
   if (flags.plan !== undefined && what !== 'migrate')
     throw new FerryError('USAGE', 'a plan is carried out by a real run; leave out --plan or --dry-run');
   const config = await configOf(names, flags, what === 'verify');
-  const given = flags.plan === undefined ? null : readPlan(flags.plan);
+  const given = flags.plan === undefined ? null : (await import('./read-plan.js')).readPlan(flags.plan);
   const accounts = given === null ? chosenAccounts(config, names) : accountsOfPlan(given, config, names);
   const unplanned = given === null ? [] : unplannedAccounts(given, given.result);
   // Told under --quiet too: exit 0 would pass for all of it.

@@ -7,8 +7,8 @@ import { stateOf } from './configuration.js';
 import { err, out } from './io.js';
 import { lastRuns } from './known-runs.js';
 import { checkReport, keepApart, reportSaid, writeOutput } from './output-file.js';
-import { readPlan } from './plan-file.js';
 import type { ConfigFlags } from './program.js';
+import { readPlan } from './read-plan.js';
 import { generator } from './version.js';
 
 const NO_PLAN = 'Name a plan, made by mailferry plan -o FILE.json, or a run; without a name it is the last run.';

@@ -15,17 +15,12 @@ const COLUMN = 7.2;
 
 /** Loads the chart library (it is large, so only when a page with charts is made) and returns what draws bars as SVG. */
 export async function loadCharts(): Promise<DrawBars> {
-  const [core, { BarChart }, { GridComponent }, { SVGRenderer }] = await Promise.all([
-    import('echarts/core'),
-    import('echarts/charts'),
-    import('echarts/components'),
-    import('echarts/renderers'),
-  ]);
-  core.use([BarChart, GridComponent, SVGRenderer]);
+  const { BarChart, GridComponent, init, SVGRenderer, use } = await import('./echarts.js');
+  use([BarChart, GridComponent, SVGRenderer]);
   return (bars, direction, unit) => {
     const upright = direction === 'upright';
     const height = upright ? 240 : 40 + bars.length * 22;
-    const chart = core.init(null, null, { renderer: 'svg', ssr: true, width: WIDTH, height });
+    const chart = init(null, null, { renderer: 'svg', ssr: true, width: WIDTH, height });
     const names = bars.map(bar => cut(shown(bar.label), LABEL_COLUMNS));
     const beside = upright ? bars.map(bar => unit(bar.value)) : names;
     const left = 12 + COLUMN * Math.max(4, ...beside.map(displayWidth));

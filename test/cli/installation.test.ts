@@ -1,12 +1,12 @@
 import { spawnSync } from 'node:child_process';
-import { copyFileSync, mkdirSync } from 'node:fs';
+import { cpSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { expect, it } from 'vitest';
 import { imap, PROGRAM, pop3, scratch } from './mailferry.js';
 
 it('a checkout that was not built says how to build it', () => {
   const home = scratch();
-  mkdirSync(home.path('bin'));
-  copyFileSync(PROGRAM, home.path('bin/mailferry.js'));
+  cpSync(dirname(PROGRAM), home.path('bin'), { recursive: true });
   home.write('package.json', '{ "type": "module" }');
   const { status, stderr } = spawnSync(process.execPath, [home.path('bin/mailferry.js'), '--version']);
   expect(status).toBe(70);
