@@ -114,7 +114,10 @@ export class Database {
   }
 
   close(): void {
-    void this.#log?.then(log => log !== null && close(log));
+    this.#log?.then(
+      log => log !== null && close(log),
+      () => {}, // it could not be opened, which was told when it was needed
+    );
     const { readonly } = this.#driver;
     this.#driver.close();
     if (readonly) tidyAfterReading(this.path);

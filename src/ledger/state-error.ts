@@ -1,10 +1,12 @@
 import { existsSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { asFerryError, FerryError, printable } from '../errors.js';
+import { asFerryError, FerryError, printable, tooManyOpenFiles } from '../errors.js';
 
 /** What the driver or the file system said of the state file, in our words. */
 export function stateError(thrown: unknown, path: string): FerryError {
   if (thrown instanceof FerryError) return thrown;
+  const tooMany = tooManyOpenFiles(thrown);
+  if (tooMany !== null) return tooMany;
   const code = codeOf(thrown);
   const text = messageOf(thrown);
   if (code === 'ERR_DLOPEN_FAILED' || /^Could not locate the bindings file/.test(text)) return notLoaded(text, thrown);

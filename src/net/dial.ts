@@ -1,7 +1,7 @@
 import { connect, isIP, type Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import { domainToASCII } from 'node:url';
-import { FerryError, printable } from '../errors.js';
+import { FerryError, printable, tooManyOpenFiles } from '../errors.js';
 import { abortReason, duration, within } from './deadline.js';
 import { bareHost, type Endpoint, errorSide, where } from './endpoint.js';
 import { assertPlaintextAllowed, assertReallyLocal } from './plaintext.js';
@@ -119,6 +119,8 @@ function unreachable(
   to: { readonly host: string; readonly port: number },
   endpoint: Endpoint,
 ): FerryError {
+  const tooMany = tooManyOpenFiles(error);
+  if (tooMany !== null) return tooMany;
   const reason = REASONS.get(error.code ?? '') ?? printable(error.message || (error.code ?? 'no connection'), 200);
   const place = to === endpoint ? where(endpoint) : `proxy ${where(to)} (on the way to ${where(endpoint)})`;
   return new FerryError('UNREACHABLE', `${place}: ${reason}`, { ...errorSide(endpoint), cause: error });

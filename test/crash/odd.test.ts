@@ -263,10 +263,17 @@ describe.skipIf(!existsSync('/bin/sh'))('bare surroundings', () => {
     expect([...set.imap.mailboxes.keys()]).toEqual(folders);
   });
 
-  it('too few file descriptors: 78 with what is missing, nothing sent', async () => {
-    const { set, code, err } = await under(40);
-    expect(code).toBe(78);
-    expect(err).toContain('ulimit -n');
-    expect(set.told(/^APPEND/)).toBe(0);
+  it('too few file descriptors: said wherever they run out, nothing sent', async () => {
+    // How many Node itself needs is not ours to know.
+    const limits = Array.from({ length: 8 }, (_, i) => 22 + i);
+    const runs = await Promise.all(limits.map(under));
+    const short = runs.filter(({ code }) => code !== 0);
+    for (const { set, code, err } of short) {
+      // SQLite does not tell why it cannot open a file.
+      expect(err).toMatch(code === 73 ? /SQLITE_CANTOPEN/ : /too many open files|EMFILE/);
+      expect([73, 78]).toContain(code);
+      expect(set.told(/^APPEND/)).toBe(0);
+    }
+    expect(short.map(({ code }) => code)).toContain(78);
   });
 });
