@@ -94,8 +94,15 @@ export class HeaderFields {
     return values.length === 0 ? undefined : values;
   }
 
+  /** undefined: none. */
+  first(name: string): string | undefined {
+    const field = new FieldCursor(this.#section);
+    while (field.next()) if (field.isNamed(name)) return field.value;
+    return undefined;
+  }
+
   has(name: string): boolean {
-    return this.get(name) !== undefined;
+    return this.first(name) !== undefined;
   }
 
   /** Whether not one line is a field. */

@@ -1,5 +1,6 @@
 import { parseDateTime } from './date-time.js';
 import type { DateSource, MessageFacts, SourceHints, ZonedDate } from './facts.js';
+import type { HeaderFields } from './header.js';
 
 const DAY = 86_400;
 
@@ -12,7 +13,7 @@ export const INTERNAL_DATE_ORDER: readonly DateSource[] = ['received', 'fromLine
  * @param now seconds since 1970-01-01T00:00:00Z
  */
 export function chooseInternalDate(
-  fields: MessageFacts['fields'],
+  fields: Pick<HeaderFields, 'first'>,
   hints: SourceHints,
   order: readonly DateSource[],
   now: number,
@@ -24,16 +25,16 @@ export function chooseInternalDate(
   return null;
 }
 
-function dateOf(source: DateSource, fields: MessageFacts['fields'], hints: SourceHints): ZonedDate | null {
+function dateOf(source: DateSource, fields: Pick<HeaderFields, 'first'>, hints: SourceHints): ZonedDate | null {
   switch (source) {
     case 'received':
-      return receivedDate(fields.get('received')?.[0] ?? '');
+      return receivedDate(fields.first('received') ?? '');
     case 'fromLine':
       return hints.fromLineDate ?? null;
     case 'deliveryDate':
-      return parseDateTime(fields.get('delivery-date')?.[0] ?? '');
+      return parseDateTime(fields.first('delivery-date') ?? '');
     case 'date':
-      return parseDateTime(fields.get('date')?.[0] ?? '');
+      return parseDateTime(fields.first('date') ?? '');
     case 'mtime':
       return hints.mtime ?? null;
   }

@@ -67,12 +67,16 @@ function isDigit(code: number): boolean {
   return code >= 0x30 && code <= 0x39;
 }
 
+const ODD = /[^\x20-\x5b\x5d-\x7e]/g;
+
 /**
  * The unique-id as an opaque name: octets outside printable ASCII, and the backslash, as \xNN. One to one, so that two
  * ids never become one. Servers send any length and any octets, whatever RFC 1939 says.
  */
 export function uniqueId(text: string): string {
-  return text.replace(/[^\x20-\x5b\x5d-\x7e]/g, c => `\\x${c.charCodeAt(0).toString(16).padStart(2, '0')}`);
+  // Looking first takes a quarter of the time for nearly all of them.
+  if (text.search(ODD) === -1) return text;
+  return text.replace(ODD, c => `\\x${c.charCodeAt(0).toString(16).padStart(2, '0')}`);
 }
 
 /** One message of the maildrop in this session. */
