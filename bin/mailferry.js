@@ -28,55 +28,54 @@ setFlagsFromString('--no-parallel-scavenge');
 // Optimised code is compiled beside the run, on processor time the mail servers of a small host want. Less is inlined.
 setFlagsFromString('--max-inlined-bytecode-size=100');
 setFlagsFromString('--max-inlined-bytecode-size-cumulative=200');
-// What was compiled is still there at the end, when it is saved.
-setFlagsFromString('--no-flush-bytecode');
 
-const program = read(PROGRAM);
-if (program === null) {
+const text = read(PROGRAM);
+if (text === null) {
   process.stderr.write(`mailferry: it is not built yet\n  In ${join(__dirname, '..')}/ run: npm ci && npm run build\n`);
   process.exitCode = 70;
-} else run(program);
+} else load(text)(createRequire(PROGRAM), PROGRAM);
 
-/** Compiling takes 0.15 s of each start and more later on: what V8 made of the program is saved for the next time. */
-function run(program) {
-  const saved = savedFor(program);
-  // Not as UTF-8: beyond ASCII there are comments only, and one of those would double the text in memory.
-  const script = new Script(program.latin1Slice(), {
+/** Compiling takes 0.1 s of each start and more later on: what V8 made of the program is saved for the next time. */
+function load(text) {
+  // V8 compares nothing but the length of the text, and takes damaged octets for code.
+  const digest = createHash('sha256').update(`${cachedDataVersionTag()} `).update(text);
+  const saved = savedFor(digest);
+  const script = new Script(text.latin1Slice(), {
     filename: PROGRAM,
     ...(saved === null ? {} : { cachedData: saved.compiled }),
   });
-  const isGood = saved !== null && script.cachedDataRejected === false;
-  process.on('exit', () => {
-    const long = process.uptime() > LONG_RUN;
-    if (!isGood || (long && !saved.long)) save(script.createCachedData(), long, program);
-  });
-  script.runInThisContext()(createRequire(PROGRAM), PROGRAM);
+  saveAtExit(script, digest, saved !== null && script.cachedDataRejected === false ? saved.long : null);
+  return script.runInThisContext();
 }
 
 /** null: there is nothing for this program and this V8. */
-function savedFor(program) {
+function savedFor(digest) {
   const file = read(COMPILED);
   if (file === null || file.length <= DIGEST_OCTETS) return null;
   const content = file.subarray(DIGEST_OCTETS);
-  if (!digestOf(program, content).equals(file.subarray(0, DIGEST_OCTETS))) return null;
+  if (!digest.copy().update(content).digest().equals(file.subarray(0, DIGEST_OCTETS))) return null;
   return { long: content[0] === 1, compiled: content.subarray(1) };
 }
 
-/** V8 compares nothing but the length of the program, and takes damaged octets for code. */
-function digestOf(program, content) {
-  return createHash('sha256').update(`${cachedDataVersionTag()} `).update(program).update(content).digest();
-}
-
-/** Where it cannot be written, each start compiles anew. */
-function save(compiled, long, program) {
-  const content = Buffer.concat([Buffer.of(long ? 1 : 0), compiled]);
-  const unfinished = `${COMPILED}.${process.pid}`;
-  try {
-    writeFileSync(unfinished, Buffer.concat([digestOf(program, content), content]));
-    renameSync(unfinished, COMPILED);
-  } catch {
-    rmSync(unfinished, { force: true });
-  }
+/** @param savedByLong whether what there is was saved by a long run; null: there is nothing */
+function saveAtExit(script, digest, savedByLong) {
+  if (savedByLong === true) return;
+  // What was compiled is to be there at the end still. What is saved is good for a V8 with equal flags only.
+  setFlagsFromString('--no-flush-bytecode');
+  process.on('exit', () => {
+    const long = process.uptime() > LONG_RUN;
+    if (savedByLong === false && !long) return;
+    setFlagsFromString('--flush-bytecode');
+    const content = Buffer.concat([Buffer.of(long ? 1 : 0), script.createCachedData()]);
+    const unfinished = `${COMPILED}.${process.pid}`;
+    try {
+      writeFileSync(unfinished, Buffer.concat([digest.copy().update(content).digest(), content]));
+      renameSync(unfinished, COMPILED);
+    } catch {
+      // Where it cannot be written, each start compiles anew.
+      rmSync(unfinished, { force: true });
+    }
+  });
 }
 
 function read(path) {
