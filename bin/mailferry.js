@@ -29,11 +29,16 @@ setFlagsFromString('--no-parallel-scavenge');
 setFlagsFromString('--max-inlined-bytecode-size=100');
 setFlagsFromString('--max-inlined-bytecode-size-cumulative=200');
 
-const text = read(PROGRAM);
-if (text === null) {
+start(read(PROGRAM));
+
+function start(text) {
+  if (text !== null) {
+    load(text)(createRequire(PROGRAM), PROGRAM);
+    return;
+  }
   process.stderr.write(`mailferry: it is not built yet\n  In ${join(__dirname, '..')}/ run: npm ci && npm run build\n`);
   process.exitCode = 70;
-} else load(text)(createRequire(PROGRAM), PROGRAM);
+}
 
 /** Compiling takes 0.1 s of each start and more later on: what V8 made of the program is saved for the next time. */
 function load(text) {
@@ -69,7 +74,9 @@ function saveAtExit(script, digest, savedByLong) {
     const content = Buffer.concat([Buffer.of(long ? 1 : 0), script.createCachedData()]);
     const unfinished = `${COMPILED}.${process.pid}`;
     try {
-      writeFileSync(unfinished, Buffer.concat([digest.copy().update(content).digest(), content]));
+      const octets = Buffer.concat([digest.copy().update(content).digest(), content]);
+      // It is executed: whatever the umask, only its owner may write it.
+      writeFileSync(unfinished, octets, { flag: 'wx', mode: 0o644 });
       renameSync(unfinished, COMPILED);
     } catch {
       // Where it cannot be written, each start compiles anew.

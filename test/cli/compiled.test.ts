@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdtempSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -28,6 +28,11 @@ test('what V8 compiled is saved, and found good by the next start', () => {
   const saved = readFileSync(compiled);
   expect(help()).toBe(first);
   expect(readFileSync(compiled).equals(saved)).toBe(true);
+});
+
+test('only its owner may write it, whatever the umask', () => {
+  execFileSync('/bin/sh', ['-c', 'umask 0; exec "$0" "$1" --help', process.execPath, join(copy, 'bin/mailferry.js')]);
+  expect(statSync(compiled).mode & 0o777).toBe(0o644);
 });
 
 test.each([
