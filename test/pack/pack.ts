@@ -30,10 +30,11 @@ async function pack(into: string): Promise<string> {
   assert(packed !== undefined);
   const paths = packed.files.map(({ path }) => path);
   const strangers = paths.filter(
-    path => !/^(bin|dist|docs)\/|^(README|CHANGELOG|SECURITY)\.md$|^LICENSE$|^package\.json$/.test(path),
+    path =>
+      !/^(bin|docs)\/|^dist\/.*(?<!\.compiled)$|^(README|CHANGELOG|SECURITY)\.md$|^LICENSE$|^package\.json$/.test(path),
   );
   assert.deepEqual(strangers, [], 'only what is shipped is packed');
-  for (const needed of ['bin/mailferry.js', 'dist/cli/main.js', 'README.md', 'LICENSE'])
+  for (const needed of ['bin/mailferry.js', 'dist/cli/main.js', 'dist/LICENSES', 'README.md', 'LICENSE'])
     assert(paths.includes(needed), `${needed} is packed`);
   console.log(`packed ${packed.filename}: ${paths.length} files`);
   return join(into, packed.filename);
