@@ -47,29 +47,39 @@ export interface Connected {
  * Connects and logs in, once: a refused password is never tried again. A refused token is replaced once.
  * @throws FerryError UNREACHABLE, CONNECT_TIMEOUT, TLS_FAILED, TLS_REQUIRED, LOGIN_REFUSED, SERVER_BUSY, THROTTLED,
  * CONNECTION_LOST, PROTOCOL_VIOLATION
+ * @param loggedIn called when the server has taken the login, while it is still asked who it is
  */
-export async function connectImap(options: ConnectOptions, signal: AbortSignal): Promise<Connected> {
+export async function connectImap(
+  options: ConnectOptions,
+  signal: AbortSignal,
+  loggedIn: () => void = () => undefined,
+): Promise<Connected> {
   const { secret } = options.credentials;
-  if (secret.kind === 'password') return attempt(options, { pass: secret.reveal() }, signal);
+  if (secret.kind === 'password') return attempt(options, { pass: secret.reveal() }, signal, loggedIn);
   const token = await secret.token(null, signal);
   try {
-    return await attempt(options, { accessToken: token }, signal);
+    return await attempt(options, { accessToken: token }, signal, loggedIn);
   } catch (error) {
     if (!(error instanceof FerryError) || error.code !== 'LOGIN_REFUSED') throw error;
     const replaced = await secret.token(token, signal);
     if (replaced === token) throw error;
-    return attempt(options, { accessToken: replaced }, signal);
+    return attempt(options, { accessToken: replaced }, signal, loggedIn);
   }
 }
 
 type Secret = { readonly pass: string } | { readonly accessToken: string };
 
-async function attempt(options: ConnectOptions, secret: Secret, signal: AbortSignal): Promise<Connected> {
+async function attempt(
+  options: ConnectOptions,
+  secret: Secret,
+  signal: AbortSignal,
+  loggedIn: () => void,
+): Promise<Connected> {
   const { endpoint, credentials, compress } = options;
   // Loaded by the first connection, for a run that finds nothing new needs none.
   const [opened, { ImapFlow }] = await Promise.all([dial(endpoint, signal), import('imapflow')]);
   const carried = carrying(opened, endpoint);
-  const witness = new LoginWitness();
+  const witness = new LoginWitness(loggedIn);
   const client = new ImapFlow({
     host: endpoint.host,
     port: endpoint.port,
@@ -256,12 +266,18 @@ export async function bounded<T>(
 
 /** Listens to imapflow's log for the one fact it shows nowhere else: that a login took place, not a PREAUTH greeting. */
 class LoginWitness {
+  readonly #tell: () => void;
   loggedIn = false;
+  constructor(tell: () => void) {
+    this.#tell = tell;
+  }
   isLevelEnabled(level: string): boolean {
     return level === 'info';
   }
   info(entry: { readonly src?: string }): void {
-    if (entry.src === 'auth') this.loggedIn = true;
+    if (entry.src !== 'auth') return;
+    this.loggedIn = true;
+    this.#tell();
   }
   debug(): void {}
   warn(): void {}

@@ -45,10 +45,10 @@ export class Control {
     this.#options = { ...options, compress: false, forMail: false };
   }
 
-  /** Connects where needed. */
-  async connect(signal: AbortSignal): Promise<Connected> {
+  /** Connects where needed. @param loggedIn called as soon as the login of a new connection was taken */
+  async connect(signal: AbortSignal, loggedIn?: () => void): Promise<Connected> {
     if (this.#connected?.client.usable) return this.#connected;
-    this.#opening ??= connectImap(this.#options, signal).finally(() => {
+    this.#opening ??= connectImap(this.#options, signal, loggedIn).finally(() => {
       this.#opening = null;
     });
     this.#connected = await this.#opening;

@@ -132,9 +132,10 @@ export class ImapDestination implements Destination {
   }
 
   async #begin(signal: AbortSignal): Promise<DestinationFacts> {
-    const { client, security } = await this.#control.connect(signal);
     // The password is proven: a session for mail logs in while the mailboxes are looked at.
-    this.#lanes.warm(signal);
+    const warm = () => this.#lanes.warm(signal);
+    const { client, security } = await this.#control.connect(signal, warm);
+    warm();
     const capabilities = new Map(client.capabilities);
     const profile = this.#profileOf({
       greeting: client.greeting ?? '',
