@@ -86,6 +86,28 @@ describe('logging in', () => {
     expect(logins(server.log)).toHaveLength(1);
   });
 
+  it('brings a session for mail with it, before the server has told anything of itself', async () => {
+    let calledTwice = () => {};
+    const second = new Promise<void>(resolve => {
+      calledTwice = resolve;
+    });
+    let taken = 0;
+    const server = await fake({
+      faults: {
+        command: line => {
+          if (/^AUTHENTICATE/.test(line) && ++taken === 2) calledTwice();
+          return /^(?:ID|NAMESPACE)/.test(line) ? { reply: '' } : undefined;
+        },
+      },
+    });
+    const destination = destinationAt(server.port);
+    close.push(() => destination.close());
+    const interrupted = expect(destination.open(signal)).rejects.toMatchObject({ code: 'INTERRUPTED' });
+    await second;
+    await destination.close();
+    await interrupted;
+  });
+
   it('sends an authorization identity with PLAIN', async () => {
     const server = await script([
       { send: '* OK ready\r\n' },
