@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { closeSync, constants, openSync, readSync, unlinkSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
-import { FerryError } from '../errors.js';
+import { FerryError, tooManyOpenFiles } from '../errors.js';
 import type { Body } from './body.js';
 import type { ByteBudget, Lease } from './byte-budget.js';
 import { type Part, type SlabPool, Slabs } from './slabs.js';
@@ -119,10 +119,11 @@ export class BodyBuilder {
       this.#fd = openSync(path, flags, 0o600);
       unlinkSync(path);
     } catch (cause) {
-      throw new FerryError('STATE_UNWRITABLE', `cannot create a spool file in ${this.#directory}`, {
-        cause,
-        hint: 'Set TMPDIR to a directory with free space.',
-      });
+      const hint = 'Set TMPDIR to a directory with free space.';
+      throw (
+        tooManyOpenFiles(cause) ??
+        new FerryError('STATE_UNWRITABLE', `cannot create a spool file in ${this.#directory}`, { cause, hint })
+      );
     }
     for (const { octets } of this.#parts) writeAll(this.#fd, octets);
     this.#letGo();
