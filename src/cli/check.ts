@@ -20,12 +20,20 @@ export async function checkCommand(
     const accounts = chosenAccounts(config, names);
     const ends = await buildEnds(config, accounts, stateFile(config, flags.state), stop.graceful);
     const checks = await check(ends, stop.graceful);
+    const exit = overallExit(checks.flatMap(({ from, to }) => [from.error, to.error]).map(error => error?.exit ?? 0));
     if (flags.json === true) out(safeJson({ version: 1, accounts: checks.map(asJson) }));
-    else out(checks.map(asText).join('\n'));
-    return overallExit(checks.flatMap(({ from, to }) => [from.error, to.error]).map(error => error?.exit ?? 0));
+    else out([...checks.map(asText), '', `Exit ${exit}: ${readiness(checks)}`].join('\n'));
+    return exit;
   } finally {
     stop.release();
   }
+}
+
+function readiness(checks: readonly AccountCheck[]): string {
+  const failed = checks.filter(({ from, to }) => from.error !== null || to.error !== null).length;
+  const accounts = counted(checks.length, 'account');
+  if (failed > 0) return `${failed} of ${accounts} not ready.`;
+  return `${accounts} ready.`;
 }
 
 const MOST_COLUMNS = 100;

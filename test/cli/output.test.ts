@@ -179,6 +179,7 @@ describe('looking without touching', () => {
     expect(out).toMatch(/to {6}imap:.*\n.*ok, plain.*delimiter \//);
     expect(out).toContain('PIPELINING');
     expect(out).toContain('LITERAL+');
+    expect(out).toMatch(/\n\nExit 0: 1 account ready\.\n$/);
     expect(from.commands.filter(line => /^(RETR|TOP|DELE)/.test(line))).toEqual([]);
     expect(to.log.filter(line => /^(CREATE|APPEND|SELECT|SUBSCRIBE)/.test(line))).toEqual([]);
 
@@ -214,6 +215,7 @@ describe('looking without touching', () => {
     expect(out).toMatch(/alice\n.*\n +FAILED .*wrong\s+user\s+or\s+password/);
     expect(out).toMatch(/to .*\n +FAILED .*127\.0\.0\.1:9/);
     expect(out).toMatch(/bob\n.*\n +ok/);
+    expect(out).toMatch(/\n\nExit 77: 1 of 2 accounts not ready\.\n$/);
     const { accounts } = JSON.parse((await home.run('check', '--json')).out);
     expect(accounts[0].from).toMatchObject({ ok: false, error: { code: 'LOGIN_REFUSED' } });
   });
