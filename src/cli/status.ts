@@ -1,10 +1,11 @@
 import { resolve } from 'node:path';
-import { FerryError } from '../errors.js';
+import { FerryError, printable } from '../errors.js';
 import type { AccountStatus } from '../ledger/ledger.js';
 import { openLedgerReadOnly } from '../ledger/sqlite-ledger.js';
-import { renderStatus, renderStatusJson } from '../report/status.js';
+import { renderStatus, renderStatusJson, type StatusAccount } from '../report/status.js';
 import type { Ends } from '../run/account-job.js';
 import { lastResults, lastVerification } from '../run/recorded-result.js';
+import type { AccountResult } from '../run/result.js';
 import { chosenAccounts, quoted } from './accounts.js';
 import { configUnlessState } from './configuration.js';
 import { endsOf } from './ends.js';
@@ -41,13 +42,30 @@ export async function statusCommand(
       const verification = verifications[i]?.lastRun ?? null;
       const lastVerification = verification && { ...verification, result: readBack.get(status.name) ?? null };
       const { error = null, left = 0 } = told ?? {};
-      return { ...status, source, destination, lastRun, lastVerification, error, left };
+      const again = told === undefined ? [] : notRecorded(told, status);
+      const refused = status.refused + again.length;
+      const failures = [...status.failures, ...again];
+      const ended = { lastRun, lastVerification, error, left };
+      return { ...status, source, destination, ...ended, refused, triedAgain: again.length, failures };
     });
     out(flags.json === true ? renderStatusJson(rows) : renderStatus(rows));
     return 0;
   } finally {
     ledger.close();
   }
+}
+
+/** What failed in the last run and is not in the state file, because the next run tries it again. */
+function notRecorded(
+  { failed }: AccountResult,
+  { failures, refused, inDoubt }: AccountStatus,
+): StatusAccount['failures'] {
+  // Of very many only the first are listed, and one of the others cannot be told from what is not recorded.
+  if (failures.length < refused + inDoubt) return [];
+  const recorded = new Set(failures.map(({ label }) => printable(label)));
+  return failed
+    .filter(({ ref }) => !recorded.has(ref))
+    .map(({ ref, mailbox = '', code, text }) => ({ label: ref, mailbox, failure: { code, text } }));
 }
 
 function neverRun(name: string, ends: Ends): AccountStatus {

@@ -18,6 +18,8 @@ export interface StatusAccount {
   } | null;
   readonly done: number;
   readonly refused: number;
+  /** Of the refused, what only the last run's result tells, as a file that is no mailbox: the next run tries it again. */
+  readonly triedAgain: number;
   readonly inDoubt: number;
   /** What ended this account's part of the last run early. */
   readonly error: AccountError | null;
@@ -125,7 +127,9 @@ function details(account: StatusAccount): string[] {
     const why = f.failure === null ? open : `${shown(f.failure.code)}: ${shown(f.failure.text)}`;
     // What is refused before it is sent belongs to no folder.
     const to = f.mailbox === '' ? '' : ` to ${shown(f.mailbox)}`;
-    lines.push(...hanging(`${shown(f.label)}${to}: ${why}`, '  - ', COLUMNS));
+    // What is said of a whole file begins with its name.
+    const what = f.failure?.text.startsWith(`${f.label} `) === true ? '' : `${shown(f.label)}${to}: `;
+    lines.push(...hanging(`${what}${why}`, '  - ', COLUMNS));
   }
   const more = account.refused + account.inDoubt - Math.min(account.failures.length, FIRST_FAILURES);
   if (more > 0) lines.push(`  - ${count(more)} more; mailferry status --json lists them`);
@@ -185,7 +189,7 @@ function stepAfterRun(account: StatusAccount): string | null {
   if (account.lastRun.endedAt === null) return 'Run mailferry migrate again; what is done stays done.';
   if (account.inDoubt > 0) return `Run mailferry migrate again. ${ERRORS.IN_DOUBT.hint}`;
   if (error !== null) return 'Run mailferry migrate again; what is done stays done.';
-  if (account.refused > 0) return 'Run mailferry migrate --retry-failed once the cause is gone.';
+  if (account.refused > account.triedAgain) return 'Run mailferry migrate --retry-failed once the cause is gone.';
   const code = account.lastRun.exitCode ?? 0;
   if (code === 0 && account.left > 0) return 'Run mailferry migrate again for the rest.';
   return code === 0 ? null : 'Run mailferry migrate again once the cause is gone.';

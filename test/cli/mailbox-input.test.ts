@@ -3,7 +3,7 @@ import { chmodSync, mkdirSync, symlinkSync, unlinkSync, writeFileSync } from 'no
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
-import type { FakeImap } from '../servers/imap-fake.js';
+import { type FakeImap, GOOD } from '../servers/imap-fake.js';
 import { FROM, mail } from '../sources/mbox/setup.js';
 import { accountOf, type Home, imap, scratch } from './mailferry.js';
 import { imapServer } from './servers.js';
@@ -15,8 +15,12 @@ interface Ready {
 }
 
 /** An account whose source is `mail` below the home, or what is named. */
-async function ready(path: string | string[] = 'mail', folder?: string): Promise<Ready> {
-  const server = await imapServer();
+async function ready(
+  path: string | string[] = 'mail',
+  folder?: string,
+  capabilities: readonly string[] = GOOD,
+): Promise<Ready> {
+  const server = await imapServer({ capabilities });
   const home = scratch();
   mkdirSync(home.path('mail'));
   home.configure({ accounts: [{ name: 'attic', from: { mbox: { path } }, to: imap(server), folder }] });
@@ -142,6 +146,26 @@ describe('input that is odd and can be used', () => {
     expect(account.notices).toEqual([expect.stringContaining('gone leads nowhere')]);
     expect(stored(server)).toEqual(['Archive/good: 1']);
     expect(accountOf(await home.run(...migrate))).toMatchObject({ exitCode: 1, copied: 0, skipped: { known: 1 } });
+  });
+
+  it('status lists bad files as the run told of them, beside what was refused for good, until a run reads them', async () => {
+    const { home, put } = await ready('mail', undefined, [...GOOD, 'APPENDLIMIT=1000']);
+    put('good', mail('1') + mail('2', 'words '.repeat(200)));
+    put('text', 'no mailbox\n');
+    const { code, err } = await home.run('migrate', '--quiet');
+    expect([code, err]).toEqual([1, expect.stringContaining('refused 2, in doubt 0; mailferry status lists them')]);
+    const { out } = await home.run('status');
+    expect(out).toMatch(/ !1 +1 +2 +0 /);
+    expect(out.match(/^ {2}- .*/gm)).toEqual([
+      expect.stringMatching(/^ {2}- good at \d+ to Archive\/good: MESSAGE_TOO_LARGE: /),
+      expect.stringMatching(/^ {2}- NOT_A_MAILBOX: /),
+    ]);
+    const failures = [{ code: 'MESSAGE_TOO_LARGE' }, { code: 'NOT_A_MAILBOX', ref: home.path('mail/text') }];
+    const accounts = async () => JSON.parse((await home.run('status', '--json')).out).accounts;
+    expect(await accounts()).toMatchObject([{ refused: 2, failures }]);
+    put('text', mail('3'));
+    await home.run('migrate');
+    expect(await accounts()).toMatchObject([{ refused: 1, failures: [{ code: 'MESSAGE_TOO_LARGE' }] }]);
   });
 
   it('names of files are text: braces, quotes, wildcards, options, dots and prototypes mean nothing', async () => {

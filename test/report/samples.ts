@@ -216,6 +216,7 @@ export function status(over: Partial<StatusAccount> = {}): StatusAccount {
     lastVerification: null,
     done: 1234,
     refused: 0,
+    triedAgain: 0,
     inDoubt: 0,
     octets: 81_234_567,
     error: null,

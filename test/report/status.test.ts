@@ -52,6 +52,13 @@ describe('the status table', () => {
     expect(unsent).toContain('  - UIDL 8: MESSAGE_UNSAFE: it holds NUL octets\n');
   });
 
+  test('asks for --retry-failed only where something was refused for good', () => {
+    const lastRun = { endedAt: 0, exitCode: 1 };
+    const again = 'Next: Run mailferry migrate again once the cause is gone.';
+    expect(renderStatus([status({ lastRun, refused: 2, triedAgain: 2 })])).toContain(again);
+    expect(renderStatus([status({ lastRun, refused: 3, triedAgain: 2 })])).toContain('migrate --retry-failed');
+  });
+
   test('says how many messages a run that ended early did not reach', () => {
     const error = { code: 'QUOTA_EXCEEDED', side: 'to', text: 'full', hint: 'Free space, then run again.' } as const;
     const table = renderStatus([status({ lastRun: { endedAt: 0, exitCode: 75 }, left: 136, error })]);
