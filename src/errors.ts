@@ -342,7 +342,7 @@ export const ERRORS = facts({
     scope: 'run',
     retry: 'never',
     exit: 78,
-    hint: 'The mailboxes changed since the plan was made; make a new plan.',
+    hint: 'The plan no longer fits; make a new plan.',
   },
   BUG: {
     scope: 'run',

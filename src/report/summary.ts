@@ -393,7 +393,7 @@ function headlineOf(result: RunResult, totals: Totals): Pick<Verdict, 'mood' | '
       totals.listed === 0
         ? result.accounts.some(a => a.verdicts !== undefined)
           ? 'What was delivered before was read back; nothing was carried.'
-          : 'Nothing to do: the source holds no message.'
+          : 'Nothing to do: no message was listed.'
         : totals.copied + totals.adopted === 0 && totals.known > 0
           ? `Nothing new: ${ofAll ?? `all ${counted(totals.known, 'message')}`} had been delivered before${aside}.`
           : `${ofAll === null ? `All ${counted(arrived, 'message')} are` : ofAll} at the destination${aside}.`,

@@ -116,12 +116,10 @@ async function* plannedListing(
     const rest = gone.length === 1 ? '' : ` and ${gone.length - 1} more`;
     throw stale(`${nameOf(first)}${rest} of the plan cannot be found at the source any more`);
   }
-  if (others > 0) {
-    const notices = [
-      `${others} ${others === 1 ? 'message is' : 'messages are'} not in the plan and left for another run`,
-    ];
-    yield { refs: [], failed: [], skipped: NOTHING_SKIPPED, notices };
-  }
+  const notices = planned.size === 0 ? ['the plan holds no message of this account'] : [];
+  if (others > 0)
+    notices.push(`${others} ${others === 1 ? 'message is' : 'messages are'} not in the plan and left for another run`);
+  if (notices.length > 0) yield { refs: [], failed: [], skipped: NOTHING_SKIPPED, notices };
 }
 
 /** As the plan shows it; of a message in a file that is only where it was, so its id too. */

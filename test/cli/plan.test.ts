@@ -269,6 +269,15 @@ describe('a plan file', () => {
     expect(multiset(to.mailbox('Attic/2019').octets)).toEqual(multiset(messages));
   });
 
+  it('that holds no message carries nothing and says so, not that the source is empty', async () => {
+    const { home } = await planned();
+    await home.run('migrate');
+    expect((await home.run('plan', '-o', 'plan.json')).out).toContain('0 messages would be copied');
+    const { code, out } = await home.run('migrate', '--plan', 'plan.json');
+    expect([code, out]).toEqual([0, expect.stringContaining('\nNothing to do: no message was listed.\n')]);
+    expect(out).toContain('    - the plan holds no message of this account\n');
+  });
+
   it.each<[string, (plan: Plan) => unknown, RegExp]>([
     [
       'names a message that is gone',
@@ -317,7 +326,7 @@ describe('a plan file', () => {
     ]) {
       configure(more);
       const { code, err } = await home.run('migrate', '--plan', 'plan.json');
-      expect([code, err]).toEqual([78, expect.stringMatching(/was changed in the configuration/)]);
+      expect([code, err]).toEqual([78, expect.stringMatching(/was changed in the configuration\n  The plan no longer fits/)]);
     }
     expect(to.log.filter(line => WRITING.test(line))).toEqual([]);
     configure({ verify: 'all' }, { accounts: 2 });
