@@ -2,7 +2,7 @@ import { FerryError, printable } from '../errors.js';
 import { acquireAccountLock } from '../ledger/lock.js';
 import { openLedger } from '../ledger/sqlite-ledger.js';
 import { stateOf } from './configuration.js';
-import { confirm, out } from './io.js';
+import { confirm, declined, out } from './io.js';
 import type { ConfigFlags } from './program.js';
 
 /** The account need not be in the configuration any more. */
@@ -10,7 +10,7 @@ export async function forgetCommand(account: string, flags: ConfigFlags & { read
   const state = await stateOf(flags);
   const question = `Forget all that is recorded of ${printable(account)} in ${state}? Mail at either end stays; the next run looks at all of it again.`;
   if (flags.yes !== true && !(await confirm(question)))
-    throw new FerryError('USAGE', 'nothing was forgotten', { hint: 'Without a terminal, add --yes.' });
+    throw declined('nothing was forgotten', 'mailferry status shows what is recorded.');
   const lock = acquireAccountLock(state, account);
   const ledger = openLedger(state);
   try {

@@ -64,6 +64,17 @@ export async function confirm(question: string, signal?: AbortSignal): Promise<b
   return /^y(es)?$/i.test(await ask(`${question} [y/N] `, signal));
 }
 
+/**
+ * What was to be confirmed and was not, by the person at the terminal or because there is none.
+ * @param what was not done
+ * @param instead a sentence: what to do without a yes
+ */
+export function declined(what: string, instead: string): FerryError {
+  return process.stdin.isTTY
+    ? new FerryError('USAGE', `${what}, as you said`, { hint: instead })
+    : new FerryError('USAGE', `${what}: there is no terminal to ask on`, { hint: `Add --yes to agree. ${instead}` });
+}
+
 /** A line from the person at the terminal; empty without one. @throws FerryError INTERRUPTED */
 export async function ask(question: string, signal?: AbortSignal): Promise<string> {
   if (!process.stdin.isTTY) return '';

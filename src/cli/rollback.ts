@@ -7,7 +7,7 @@ import { overallExit } from '../run/result.js';
 import { type RollbackOptions, type RollbackResult, rollback } from '../run/rollback.js';
 import { stateFile } from './accounts.js';
 import { type AccountFlags, configOf } from './configuration.js';
-import { confirm, err, errorText, out } from './io.js';
+import { confirm, declined, err, errorText, out } from './io.js';
 import { lastRunsThatCopied } from './known-runs.js';
 import { listenForSignals } from './signals.js';
 import { buildJobs } from './wiring.js';
@@ -38,9 +38,7 @@ export async function rollbackCommand(
       const names = accounts.map(account => printable(account.name)).join(', ');
       const question = `${NOT_ASKED}\nRemove what ${printable(run)} stored for ${names}?`;
       if (!(await confirm(question, stop.graceful)))
-        throw new FerryError('USAGE', 'nothing was removed', {
-          hint: 'Without a terminal, add --yes; --dry-run shows what would go.',
-        });
+        throw declined('nothing was removed', '--dry-run shows what would go.');
     }
     const { jobs, unprepared } = await buildJobs(config, accounts, state, { destinationOnly: true }, stop.graceful);
     const results: RollbackResult[] = [];

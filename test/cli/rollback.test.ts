@@ -136,6 +136,21 @@ describe.skipIf(!hasTerminal)('an interruption at a question', () => {
     expect(to.mailbox('Archive').octets).toHaveLength(4);
   });
 
+  it.each([
+    ['rollback', 'nothing was removed', '--dry-run shows what would go.'],
+    ['forget', 'nothing was forgotten', 'mailferry status shows what is recorded.'],
+  ])('no to %s is no, and told as that; where nobody can be asked, --yes is named', async (command, what, instead) => {
+    const { home, run } = await carried({}, {});
+    const args = [command, command === 'forget' ? 'alice' : run];
+    const { code, shown } = await atTerminal(home, args, [['[y/N] ', 'n\r']]);
+    expect(code).toBe(64);
+    expect(shown.replaceAll('\r', '')).toContain(`mailferry: ${what}, as you said\n  ${instead}\n`);
+    const { code: unasked, err } = await home.run(...args);
+    expect(unasked).toBe(64);
+    expect(err).toContain(`mailferry: ${what}: there is no terminal to ask on\n  Add --yes to agree. ${instead}\n`);
+    expect((await home.run('status')).out).toMatch(/^alice .* 4 /m);
+  });
+
   it('Ctrl-C ends forget with 75; nothing is forgotten', async () => {
     const { home } = await carried({}, {});
     const { code, shown } = await atTerminal(home, ['forget', 'alice'], [['[y/N] ', '\u0003']]);
