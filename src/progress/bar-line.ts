@@ -28,6 +28,9 @@ export function barLine(
     return fitted(`${label} ${phase}`, wide);
   }
   if (phase === 'listing') return fitted(`${label} listing, ${count(listed)} so far`, wide);
+  // What verify reads back was not listed.
+  if (phase === 'verifying' && standing.messages === 0)
+    return fitted(`${label} verifying, ${count(standing.verifiedMessages)} so far`, wide);
   for (const figures of variants(phase, standing)) {
     const bar = room - figures.length - 3;
     if (bar < SHORTEST_BAR) continue;

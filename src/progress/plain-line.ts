@@ -11,6 +11,9 @@ const NAME = 60;
 export function standingLine(tally: AccountTally): string {
   const name = shown(tally.name, NAME);
   if (tally.phase === 'listing') return `${name}: listing, ${count(tally.listed)} messages so far`;
+  // What verify reads back was not listed.
+  if (tally.phase === 'verifying' && tally.messages === 0)
+    return `${name}: verifying, ${count(tally.verifiedMessages)} messages so far`;
   if (tally.messages === 0) return `${name}: ${tally.phase}`;
   const s = standingOf([tally]);
   const parts = [

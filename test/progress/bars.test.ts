@@ -63,6 +63,17 @@ describe('bars', () => {
     expect(screen.text).toMatch(/^alice \[-+\] 0\/10/);
   });
 
+  test('of verify, which lists nothing, count what was read back', () => {
+    const screen = new Screen(80);
+    const { listener } = on(screen);
+    listener(started('alice'));
+    listener(accountStarted('alice'));
+    listener(phase('alice', 'verifying'));
+    listener({ type: 'verified', account: 'alice', messages: 1000, octets: 10_000 });
+    vi.advanceTimersByTime(2000);
+    expect(screen.text).toBe('alice verifying, 1,000 so far');
+  });
+
   test('of an account that ends give way to one lasting line', () => {
     const screen = new Screen(80);
     const progress = on(screen);

@@ -52,6 +52,17 @@ describe('plain lines', () => {
     ]);
   });
 
+  test('of verify, which lists nothing, count what was read back', () => {
+    const page = new Page();
+    const { listener } = lines(page);
+    listener(started('alice'));
+    listener(accountStarted('alice'));
+    listener(phase('alice', 'verifying'));
+    listener({ type: 'verified', account: 'alice', messages: 1000, octets: 10_000 });
+    vi.advanceTimersByTime(31_000);
+    expect(page.text.split('\n')[1]).toBe('alice: verifying, 1,000 messages so far');
+  });
+
   test('say why a run waits', () => {
     const page = new Page();
     lines(page).listener({ type: 'retry', account: 'alice', inSeconds: 60, text: 'NO [INUSE] locked' });
