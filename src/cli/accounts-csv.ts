@@ -1,4 +1,5 @@
 import { FerryError, printable } from '../errors.js';
+import { counted } from '../report/figures.js';
 
 export interface CsvAccount {
   /** Of the table, from 1. */
@@ -37,7 +38,7 @@ export function accountsOfCsv(text: string): CsvAccount[] {
   }
   const accounts = rows.map(({ cells, line }) => {
     if (cells.length !== columns.length)
-      throw usage(line, `${cells.length} cells where the header has ${columns.length}`);
+      throw usage(line, `${counted(cells.length, 'cell')} where the header has ${columns.length}`);
     const value = (column: Column) => cells[columns.indexOf(column)] ?? '';
     const trimmed = (column: Column) => value(column).trim();
     if (trimmed('from') === '' || trimmed('to') === '') throw usage(line, 'from or to is empty');

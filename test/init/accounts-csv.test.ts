@@ -27,7 +27,7 @@ test.each([
   ['from,to,password\na,b,hunter2', /name, folder/],
   ['from,to,to\na,b,c', /each once/],
   ['from,to\n', /no account/],
-  ['from,to\na@x\n', /line 2: 1 cells/],
+  ['from,to\na@x\n', /line 2: 1 cell where/],
   ['from,to\na@x,b@y\n,b@y\n', /line 3: from or to is empty/],
   ['from,to,from_password\na@x,b@y,"hunter2\n', /not closed/],
   [`from,to,from_password\na@x,b@y,"${'hunter2\n'.repeat(1000)}`, /line 2: a cell of more than 4096 characters/],
