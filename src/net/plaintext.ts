@@ -24,6 +24,11 @@ export function plaintextAllowed(endpoint: Endpoint): boolean {
   return endpoint.allowPlaintext === true || (endpoint.proxy === undefined && isLoopback(endpoint.host));
 }
 
+/** How an unencrypted connection is told of. */
+export function plainly({ host, proxy }: Endpoint): string {
+  return proxy === undefined && isLoopback(host) ? 'plain (loopback)' : 'plain (not encrypted)';
+}
+
 /** @throws FerryError TLS_REQUIRED before anything is contacted. */
 export function assertPlaintextAllowed(endpoint: Endpoint): void {
   if (plaintextAllowed(endpoint)) return;

@@ -4,7 +4,7 @@ import type { BodyStore } from '../../body/body-store.js';
 import { FerryError, printable } from '../../errors.js';
 import { duration, within } from '../../net/deadline.js';
 import { bareHost, type Endpoint, where } from '../../net/endpoint.js';
-import { isLoopback } from '../../net/plaintext.js';
+import { plainly } from '../../net/plaintext.js';
 import type {
   CheckpointReader,
   HeaderOutcome,
@@ -478,10 +478,6 @@ function bodyWeight(outcome: ReadOutcome): number {
 
 function disposeBody(outcome: ReadOutcome): void {
   if (outcome.ok) outcome.message.body.dispose();
-}
-
-function plainly(endpoint: Endpoint): string {
-  return isLoopback(endpoint.host) ? 'plain (loopback)' : 'plain (not encrypted)';
 }
 
 /** Fetched mail vanishes from later POP3 sessions once QUIT was sent. */
