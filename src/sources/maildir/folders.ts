@@ -74,7 +74,7 @@ async function walk(
       if (below.length > 0) await walk(join(path, name), [...parts, ...below], depth + 1, seen, found);
     }
   } catch (thrown) {
-    found.faults.push({ path, text: `${printable(path)} ${reasonOf(thrown)}` });
+    found.faults.push({ path, text: unreadable(path, reasonOf(thrown), thrown).message });
   }
 }
 

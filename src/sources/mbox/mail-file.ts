@@ -192,7 +192,10 @@ export function sameStamp(a: Stamp, b: Stamp): boolean {
 }
 
 export function unreadable(path: string, reason: string, cause?: unknown): FerryError {
-  return new FerryError('INPUT_UNREADABLE', `${printable(path)} ${reason}`, { side: 'from', cause });
+  // Node gives a name that is not UTF-8 with U+FFFD in it, which leads nowhere.
+  const isMisnamed = path.includes('\ufffd') && (cause as NodeJS.ErrnoException | undefined)?.code === 'ENOENT';
+  const why = isMisnamed ? 'has a name that is not UTF-8: rename it' : reason;
+  return new FerryError('INPUT_UNREADABLE', `${printable(path)} ${why}`, { side: 'from', cause });
 }
 
 /** @throws FerryError INTERRUPTED, or the signal's own, once it is aborted */

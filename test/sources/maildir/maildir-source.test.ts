@@ -1,4 +1,4 @@
-import { mkdirSync, renameSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
+import { mkdirSync, renameSync, rmdirSync, rmSync, unlinkSync, utimesSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
@@ -59,6 +59,24 @@ describe('names', () => {
 });
 
 describe('a Maildir', () => {
+  it('names what has a name that is not UTF-8, a message and a folder, and reads the rest', async () => {
+    const root = maildir({ 'cur/1.a:2,': eml('a') });
+    const latin1 = (before: string, after = '') =>
+      Buffer.concat([Buffer.from(join(root, before)), Buffer.from([0xe9]), Buffer.from(after)]);
+    const [message, folder] = [latin1('cur/2.caf', ':2,'), latin1('.caf')];
+    writeFileSync(message, eml('b'));
+    mkdirSync(folder);
+    const { refs, failed } = await listAll(maildirSource(root));
+    // Nobody who asks for names as text could remove them.
+    unlinkSync(message);
+    rmdirSync(folder);
+    expect(refs).toHaveLength(1);
+    expect(failed.map(({ text }) => text)).toEqual([
+      expect.stringMatching(/\/\.caf\ufffd has a name that is not UTF-8: rename it$/),
+      expect.stringMatching(/\/cur\/2\.caf\ufffd:2, has a name that is not UTF-8: rename it$/),
+    ]);
+  });
+
   it('gives messages of new and cur in order of delivery, with flags, folder and time', async () => {
     const root = maildir({
       'cur/2.b:2,FS': eml('b'),
