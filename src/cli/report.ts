@@ -1,9 +1,12 @@
+import { resolve } from 'node:path';
+import type { AccountConfig } from '../config/config.js';
 import { asFerryError, FerryError, printable } from '../errors.js';
 import { openLedgerReadOnly } from '../ledger/sqlite-ledger.js';
 import { renderReport, reportFormatOf } from '../report/report.js';
 import { recordedResult } from '../run/recorded-result.js';
 import type { RunResult } from '../run/result.js';
-import { stateOf } from './configuration.js';
+import { configUnlessState } from './configuration.js';
+import { endsOf } from './ends.js';
 import { err, out } from './io.js';
 import { lastRuns } from './known-runs.js';
 import { checkReport, keepApart, reportSaid, writeOutput } from './output-file.js';
@@ -20,9 +23,10 @@ export async function reportCommand(
 ): Promise<number> {
   if (output !== undefined) checkReport(output);
   const isPlan = run !== undefined && isFileName(run);
-  const input = isPlan ? run : await stateOf(flags);
+  const config = isPlan ? null : await configUnlessState(flags);
+  const input = isPlan ? run : (config?.state ?? resolve(flags.state ?? ''));
   if (output !== undefined) keepApart(output, { [isPlan ? 'plan' : 'state file']: input });
-  const result = isPlan ? readPlan(input, NO_PLAN).result : resultOf(run, input);
+  const result = isPlan ? readPlan(input, NO_PLAN).result : resultOf(run, input, config?.accounts ?? []);
   const format = output === undefined ? 'text' : (reportFormatOf(output) ?? 'text');
   const text = await renderReport(result, format, { generator: generator() });
   if (output === undefined) {
@@ -44,7 +48,7 @@ function isFileName(run: string): boolean {
   return /[./\\]/.test(run);
 }
 
-function resultOf(run: string | undefined, state: string): RunResult {
+function resultOf(run: string | undefined, state: string, configured: readonly AccountConfig[]): RunResult {
   const ledger = openLedgerReadOnly(state);
   try {
     const record = run === undefined ? ledger.runs(1)[0] : ledger.run(run);
@@ -53,7 +57,11 @@ function resultOf(run: string | undefined, state: string): RunResult {
         throw new FerryError('USAGE', 'no run is recorded yet', { hint: 'Run mailferry migrate first.' });
       throw new FerryError('USAGE', `no run ${printable(run ?? '')} is recorded`, { hint: lastRuns(ledger) });
     }
-    return recordedResult(ledger, record);
+    const result = recordedResult(ledger, record);
+    if (record.result !== null) return result;
+    // The ledger's own names tell neither how a server is reached nor at which port.
+    const ends = new Map(configured.map(account => [account.name, endsOf(account)]));
+    return { ...result, accounts: result.accounts.map(account => ({ ...account, ...ends.get(account.name) })) };
   } finally {
     ledger.close();
   }

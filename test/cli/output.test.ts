@@ -73,6 +73,7 @@ describe('the result', () => {
     const after = await home.run('report');
     expect(after.code).toBe(0);
     expect(after.out).toMatch(/ended before its result was recorded/);
+    expect(after.out).toContain(`  to    imap://user@127.0.0.1:${to.port}\n`);
     expect((await home.run('status')).out).toMatch(/bob.*broken off[\s\S]*Run mailferry migrate again/);
   });
 
@@ -236,7 +237,7 @@ describe('looking without touching', () => {
     expect(code).toBe(78);
     expect(out.match(/^\S+$/gm)).toEqual(['first', 'second', 'third']);
     expect(out).toMatch(
-      /^first\n {2}from .*\n +FAILED .*UNSET\s+is\s+not\s+set\n[\s\S]* export UNSET='…'[\s\S]*\n {2}to .*\n +ok, /,
+      /^first\n {2}from .*\n +FAILED .*UNSET\s+is\s+not\s+set\n[\s\S]* export UNSET='…'[\s\S]*\n {2}to .*\n +ok, plain \(loopback\), /,
     );
     expect(out).toContain(', 1 folder, ');
     expect(out.split('\n').filter(line => line.length > 80)).toEqual([]);
