@@ -1,3 +1,4 @@
+import type { ErrorCode } from '../errors.js';
 import type { AccountResult, FailedMessage, Recorded, RunResult } from '../run/result.js';
 import { count, counted, duration, moment, octets } from './figures.js';
 import { cut, displayWidth, hanging, padEnd, padStart, shown } from './safe-text.js';
@@ -139,9 +140,14 @@ function folderTable(account: AccountResult, dryRun: boolean): string[] {
 
 function failures(account: AccountResult): string[] {
   return failureGroups(account.failed).flatMap(group => [
-    ...wrapped(`Failed: ${counted(group.messages.length, 'message')}, ${shown(group.code)}`, '  '),
+    ...wrapped(`Failed: ${counted(group.messages.length, nounOf(group.code))}, ${shown(group.code)}`, '  '),
     ...(group.code === 'MAILBOX_REFUSED' ? refusedFolders(group.messages) : failedMessages(group.messages)),
   ]);
+}
+
+/** What is no mailbox was never taken for a message, though it counts as one. */
+function nounOf(code: ErrorCode): string {
+  return code === 'NOT_A_MAILBOX' ? 'file' : 'message';
 }
 
 /** What the server said of a folder is told once, with the messages that were to go there. */

@@ -108,7 +108,7 @@ describe('the text report', () => {
   test('what is wrong with a file names the file once', () => {
     const failed = [{ ref: '/m/notes', code: 'NOT_A_MAILBOX' as const, text: '/m/notes is no mbox file: it is text' }];
     const text = renderText(run([account({ exitCode: 1, listed: 1, failed })], { exitCode: 1 }));
-    expect(text).toContain('    - /m/notes is no mbox file: it is text\n');
+    expect(text).toContain('  Failed: 1 file, NOT_A_MAILBOX\n    - /m/notes is no mbox file: it is text\n');
   });
 
   test('names the account and the reason when a login was refused', () => {
