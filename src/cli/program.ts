@@ -267,7 +267,7 @@ function runOptions(command: Command, carries: boolean): Command {
     .option('--json', 'print the result as JSON on stdout')
     .option('--events <FILE>', 'write events as JSON lines; - is stderr, all else silent')
     .option('--quiet', 'print nothing unless something failed or was left out')
-    .option('--verbose', 'also show what servers say')
+    .option('--verbose', 'also show alerts of servers, and answers that were ignored')
     .option('--no-color', 'no colours')
     .option('--yes', 'do not ask');
   if (!carries) return command;

@@ -23,7 +23,7 @@ export interface Limits {
   readonly connectionsPerHost: number;
   /** Octets of message bodies in memory, for the whole process. */
   readonly buffers: number;
-  /** Octets a second; null: no limit. */
+  /** Octets a second sent to destinations; null: no limit. */
   readonly bandwidth: number | null;
   /** Milliseconds after which a copy whose answer was lost, and that is not there, will not appear any more. */
   readonly settleAfter: number;

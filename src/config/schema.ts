@@ -491,7 +491,11 @@ const limits = mapping({
   ).default('auto'),
   connectionsPerHost: key(whole(1, 1000, 'a number'), 'Connections to one server in all', '8').default(8),
   buffers: key(buffers, 'Memory for message bodies, all accounts together', '36MiB').prefault('36MiB'),
-  bandwidth: key(bandwidth, 'e.g. 2MiB/s', 'none').default(null),
+  bandwidth: key(
+    bandwidth,
+    'Octets a second sent to destinations, all accounts together, e.g. 2MiB/s; what is read is not bounded',
+    'none',
+  ).default(null),
   settleAfter: key(
     settling,
     'A copy whose answer was lost and that has not appeared by then is sent again',
