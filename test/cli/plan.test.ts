@@ -326,7 +326,10 @@ describe('a plan file', () => {
     ]) {
       configure(more);
       const { code, err } = await home.run('migrate', '--plan', 'plan.json');
-      expect([code, err]).toEqual([78, expect.stringMatching(/was changed in the configuration\n  The plan no longer fits/)]);
+      expect([code, err]).toEqual([
+        78,
+        expect.stringMatching(/was changed in the configuration\n {2}The plan no longer fits/),
+      ]);
     }
     expect(to.log.filter(line => WRITING.test(line))).toEqual([]);
     configure({ verify: 'all' }, { accounts: 2 });
