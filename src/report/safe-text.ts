@@ -49,6 +49,12 @@ export function cut(text: string, columns: number): string {
   return text;
 }
 
+/** The same, beginning with … where something was left out. */
+export function cutStart(text: string, columns: number): string {
+  const reversed = (of: string) => [...of].reverse().join('');
+  return reversed(cut(reversed(text), columns));
+}
+
 function dropColumns(text: string, columns: number): string {
   const chars = [...text];
   let dropped = 0;

@@ -1,7 +1,7 @@
 import { ERRORS, type ErrorCode } from '../errors.js';
 import type { AccountError, AccountResult } from '../run/result.js';
 import { count, counted, moment, octets } from './figures.js';
-import { cut, displayWidth, hanging, padEnd, padStart, safeJson, shown } from './safe-text.js';
+import { cut, cutStart, displayWidth, hanging, padEnd, padStart, safeJson, shown } from './safe-text.js';
 import { closingLine, exitMeaning, totalsOf } from './summary.js';
 
 /** What the table needs to know of an account; the ledger's status has all of it. */
@@ -49,9 +49,9 @@ export function renderStatus(accounts: readonly StatusAccount[]): string {
     `${padEnd(name, wide - 1)} ${padEnd(last, 20)}${cells.map((c, i) => padStart(c, [11, 9, 9, 10][i] ?? 9)).join('')}`;
   const lines = [row('ACCOUNT', 'LAST RUN (UTC)', ['COPIED', 'REFUSED', 'IN DOUBT', 'OCTETS'])];
   for (const a of accounts) {
-    lines.push(
-      row(shown(a.name), lastRun(a), [count(a.done), count(a.refused), count(a.inDoubt), octets(a.octets)]).trimEnd(),
-    );
+    // Of a path, as the accounts of one-off migrations are called, the end tells it from others.
+    const name = a.name.startsWith('/') ? cutStart(shown(a.name), wide - 1) : shown(a.name);
+    lines.push(row(name, lastRun(a), [count(a.done), count(a.refused), count(a.inDoubt), octets(a.octets)]).trimEnd());
   }
   for (const account of accounts) lines.push(...details(account));
   return `${lines.join('\n')}\n`;

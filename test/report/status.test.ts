@@ -65,6 +65,14 @@ describe('the status table', () => {
     expect(table).toContain(': exit 75, stopped early; try again later, 136 not reached in the last run\n');
   });
 
+  test('tells long paths apart by their ends', () => {
+    const table = renderStatus(['takeout', 'thunderbird'].map(end => status({ name: `/home/alice/old mail/${end}` })));
+    expect(table.split('\n').slice(1, 3)).toEqual([
+      expect.stringMatching(/^…ce\/old mail\/takeout 2026/),
+      expect.stringMatching(/^…ld mail\/thunderbird 2026/),
+    ]);
+  });
+
   test('fits 80 columns and is harmless whatever the names', () => {
     fc.assert(
       fc.property(fc.oneof(fc.string({ unit: 'binary' }), fc.constantFrom(...HOSTILE_TEXTS)), fc.nat(), (text, n) => {
