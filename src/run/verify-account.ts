@@ -17,7 +17,7 @@ export async function verifyAccount(job: AccountJob, context: RecordedContext): 
   let lock: { release(): void } | null = null;
   try {
     lock = job.lock();
-    const counts = { stored: 0, bytes: 0, rolledBack: 0, refused: 0, inDoubt: 0 };
+    const counts = noCounts();
     tally.recorded = counts;
     if (nothingRecorded(ledger.reader(job.name, job.identity))) assertNothingToCarry(ledger, job.name);
     else {
@@ -30,6 +30,7 @@ export async function verifyAccount(job: AccountJob, context: RecordedContext): 
     }
   } catch (thrown) {
     tally.error = asFerryError(thrown);
+    tally.recorded = allRecorded(ledger, job.name);
   } finally {
     await job.destination.close();
     lock?.release();
@@ -54,6 +55,21 @@ function assertNothingToCarry(ledger: LedgerReader, name: string): void {
   throw new FerryError('NOTHING_CARRIED', `nothing was ever carried for ${shown}, so there is nothing to verify`, {
     hint: `mailferry plan '${shown}' shows what is at its source; mailferry migrate '${shown}' carries it.`,
   });
+}
+
+function noCounts(): Counts {
+  return { stored: 0, bytes: 0, rolledBack: 0, refused: 0, inDoubt: 0 };
+}
+
+/** What is recorded, of which only a part or nothing was looked at; null: that cannot be read, as the error tells. */
+function allRecorded(ledger: LedgerReader, name: string): Recorded | null {
+  const counts = noCounts();
+  try {
+    for (const _ of storedOf(ledger.reader(name), counts));
+    return counts;
+  } catch {
+    return null;
+  }
 }
 
 /** What is recorded as stored, while everything recorded is counted. */

@@ -265,6 +265,16 @@ describe('looking without touching', () => {
     expect(await endsIn('--state', 'mailferry.db')).toMatchObject([alice]);
   });
 
+  it('verify that ends early counts all copies that are recorded, looked at or not', async () => {
+    const { home, to } = await ready(scratch(), 5);
+    await home.run('migrate');
+    await to.close();
+    const { code, out } = await home.run('verify');
+    expect(code).toBe(69);
+    expect(out).toContain('\n  recorded 5 copies, verified 0\n');
+    expect(out).toMatch(/\nverified 0, failed 0, of 5 recorded copies\n$/);
+  });
+
   it('status needs no server', async () => {
     const { home, from, to } = await ready();
     expect((await home.run('status')).out).toMatch(/mailferry migrate/);
