@@ -137,14 +137,7 @@ function locked(account: string, holder: Holder | undefined): FerryError {
   return new FerryError('LOCKED', `account "${printable(account)}" is already running${who}`);
 }
 
-/** Local time, with the date where it is not today's. */
+/** As reports and status tell the time. */
 function clock(at: number): string {
-  const date = new Date(at);
-  const time = `${two(date.getHours())}:${two(date.getMinutes())}`;
-  if (date.toDateString() === new Date().toDateString()) return time;
-  return `${date.getFullYear()}-${two(date.getMonth() + 1)}-${two(date.getDate())} ${time}`;
-}
-
-function two(n: number): string {
-  return String(n).padStart(2, '0');
+  return `${new Date(at).toISOString().slice(0, 16).replace('T', ' ')} UTC`;
 }
