@@ -93,7 +93,10 @@ function buildProgram(done: (exitCode: number) => void): Command {
       .description('dry run: what a migration would do; nothing is written anywhere')
       .option('--full', 'read bodies too, so that every figure is known')
       .addOption(
-        new Option('-o, --output <FILE>', 'write the plan to FILE.json, or its report to FILE (.txt .csv .html)'),
+        new Option(
+          '-o, --output <FILE>',
+          'write the plan to FILE.json, or its report to FILE (.txt .csv .html)',
+        ).argParser(once),
       ),
   ]) {
     command.action(async (accounts: string[], flags: MigrateFlags) => {
@@ -151,7 +154,7 @@ function buildProgram(done: (exitCode: number) => void): Command {
   configOption(program.command('report'))
     .description('the report of a run, from the state file alone, or of a plan')
     .argument('[RUN]', 'a run such as r20261123-0915-ab, or a plan file; the last run if none is named')
-    .addOption(new Option('-o, --output <FILE>', 'write it to FILE (.txt .json .csv .html)'))
+    .addOption(new Option('-o, --output <FILE>', 'write it to FILE (.txt .json .csv .html)').argParser(once))
     .option('--quiet', 'do not say where it was written')
     .action(async (run: string | undefined, flags: ConfigFlags & { output?: string; quiet?: boolean }) => {
       const { reportCommand } = await import('./report.js');
@@ -260,12 +263,18 @@ function configOption(command: Command): Command {
     .option('--state <PATH>', 'state file, instead of the one the configuration names');
 }
 
+/** Of two files one would stay unwritten, without a word. */
+function once(file: string, before: string | undefined): string {
+  if (before !== undefined) throw new InvalidArgumentError('It is given twice; one file is written.');
+  return file;
+}
+
 function runOptions(command: Command, carries: boolean): Command {
   configOption(command)
     .argument('[ACCOUNT...]', 'accounts of the configuration; all if none is named')
-    .option('--report <FILE>', 'write the report to FILE (.txt .json .csv .html)')
+    .option('--report <FILE>', 'write the report to FILE (.txt .json .csv .html)', once)
     .option('--json', 'print the result as JSON on stdout')
-    .option('--events <FILE>', 'write events as JSON lines; - is stderr, all else silent')
+    .option('--events <FILE>', 'write events as JSON lines; - is stderr, all else silent', once)
     .option('--quiet', 'print nothing unless something failed or was left out')
     .option('--verbose', 'also show alerts of servers, and answers that were ignored')
     .option('--no-color', 'no colours')

@@ -111,6 +111,11 @@ describe('a command line that is wrong', () => {
   });
 });
 
+it('two reports are refused, for one of them would not be written', async () => {
+  const { code, err } = await scratch().run('migrate', '--report', 'a.csv', '--report', 'b.json');
+  expect([code, err]).toEqual([64, expect.stringContaining('It is given twice; one file is written.')]);
+});
+
 it('a report is refused before the run where a folder has its name, or this user may not write', async context => {
   const { home, contacts } = await ready((from, to) => ({ version: 1, accounts: [{ name: 'alice', from, to }] }));
   mkdirSync(home.path('r.txt'));

@@ -313,6 +313,8 @@ describe('looking without touching', () => {
     const { home, to } = await ready(scratch(), 5);
     await home.run('migrate');
     expect((await home.run('forget', 'alice')).code).toBe(64);
+    const { code, err } = await home.run('forget', 'alcie');
+    expect([code, err]).toEqual([64, expect.stringContaining('nothing is recorded of alcie')]);
     expect((await home.run('forget', 'alice', '--yes')).code).toBe(0);
     expect(accountOf(await home.run('migrate', '--json'))).toMatchObject({ exitCode: 0, copied: 0, adopted: 5 });
     expect(to.mailbox('Archive/2019').messages).toHaveLength(5);
