@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import type { BodyBuilder } from '../../body/body-store.js';
 import type { FerryError, MessageFailure } from '../../errors.js';
 import type { HeaderOutcome, ReadOutcome, Ref, RemoveOutcome } from '../source.js';
+import type { InStep } from './in-step.js';
 import type { Answer, Begun } from './pipeline.js';
 import type { Exchange } from './pop3-session.js';
 import { type StatusLine, words } from './status-line.js';
@@ -18,15 +19,35 @@ export class Retrieval implements Exchange {
   readonly #builder: BodyBuilder;
   readonly #maxOctets: number;
   readonly #oversize: () => FerryError;
+  readonly #inStep: InStep;
+  #begin = '';
   #answer: Answer<ReadOutcome> | null = null;
+  /** Sizes in LIST of the messages asked for before and after this one; null: none, or not known. */
+  readonly #before: number | null;
+  #after: number | null = null;
 
-  /** @param oversize gives the error that ends the session once a message outgrows maxOctets */
-  constructor(ref: Ref, number: number, builder: BodyBuilder, maxOctets: number, oversize: () => FerryError) {
+  /**
+   * @param oversize gives the error that ends the session once a message outgrows maxOctets
+   * @param inStep of the session
+   * @param before of the message asked for before this one, null: there is none
+   */
+  constructor(
+    ref: Ref,
+    number: number,
+    builder: BodyBuilder,
+    maxOctets: number,
+    oversize: () => FerryError,
+    inStep: InStep,
+    before: Retrieval | null,
+  ) {
     this.#ref = ref;
     this.#number = number;
     this.#builder = builder;
     this.#maxOctets = maxOctets;
     this.#oversize = oversize;
+    this.#inStep = inStep;
+    this.#before = before === null ? null : before.#ref.size;
+    if (before !== null) before.#after = ref.size;
   }
 
   get command(): string {
@@ -54,6 +75,7 @@ export class Retrieval implements Exchange {
   }
 
   body(octets: Buffer): void {
+    if (this.#begin.length < 4) this.#begin += octets.toString('latin1', 0, 4 - this.#begin.length);
     this.#builder.write(octets);
     if (this.#builder.length <= this.#maxOctets) return;
     const text = `message ${this.#number}: larger than ${this.#maxOctets} octets`;
@@ -62,6 +84,14 @@ export class Retrieval implements Exchange {
   }
 
   end(): void {
+    const { size } = this.#ref;
+    const { length } = this.#builder;
+    if (this.#inStep.mayBeAnother(length, size, [this.#before, this.#after], this.#begin)) {
+      this.#builder.discard();
+      const text = `message ${this.#number}: answers out of step: ${length} octets came, and LIST says ${size}`;
+      this.#answer?.answered({ ok: false, ref: this.#ref, failure: { code: 'RETR_REFUSED', text } });
+      return;
+    }
     this.#answer?.answered({ ok: true, message: { ref: this.#ref, body: this.#builder.finish(), hints: {} } });
   }
 

@@ -17,6 +17,7 @@ import type {
   SourceFeatures,
 } from '../source.js';
 import { Feed } from './feed.js';
+import { InStep } from './in-step.js';
 import { openSession } from './login.js';
 import { type DigestOutcome, digest, mark, Retrieval, top } from './message-commands.js';
 import { type Begun, pipelined, type Work } from './pipeline.js';
@@ -175,6 +176,8 @@ export class Pop3Source implements Source {
         const session = this.#live();
         const numberOf = await this.#locate(session, feed, signal);
         let oversize: FerryError | null = null;
+        let before: Retrieval | null = null;
+        const inStep = new InStep();
         const drop = () => {
           oversize = new FerryError('CONNECTION_LOST', 'dropped because of a message beyond the size limit');
           return oversize;
@@ -183,7 +186,8 @@ export class Pop3Source implements Source {
           const number = numberOf(ref);
           if (number === null) return { kind: 'result', result: { ok: false, ref, failure: GONE } };
           const builder = await bodies.admit(ref.size ?? 0, stop);
-          return new Retrieval(ref, number, builder, longest(ref, maxMessageOctets), drop);
+          before = new Retrieval(ref, number, builder, longest(ref, maxMessageOctets), drop, inStep, before);
+          return before;
         };
         try {
           yield* pipelined(session, feed, this.#work(session, begin, bodyWeight, disposeBody), signal);

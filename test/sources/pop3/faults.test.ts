@@ -150,6 +150,50 @@ describe('answers out of step', () => {
     if (read.error !== null) expect(read.error).toMatchObject({ code: 'PROTOCOL_VIOLATION', exit: 76 });
     await server.close();
   });
+
+  const lengths = [5, 90, 40, 70, 20];
+  const several = lengths.map((length, i) => message(i + 1, `${'x'.repeat(length)}\r\n`));
+
+  test.each<[string, (reply: Buffer) => string | Buffer, readonly number[]]>([
+    ['one left out', () => '', [2, 3, 4]],
+    ['one given twice', reply => Buffer.concat([reply, reply]), [3, 4, 5]],
+    ['a line too much', reply => Buffer.concat([reply, Buffer.from('+OK more\r\n')]), [3]],
+  ])('%s among many: no message is taken for another', async (_, change, doubtful) => {
+    const { server, source, refs, read } = await reading(
+      {
+        messages: several,
+        reply: (command, reply, connection) => (connection === 1 && command === 'RETR 2' ? change(reply) : undefined),
+      },
+      { endpoint: { timeouts: { connect: 5_000, command: 500, idle: 500 } } },
+    );
+    const own = texts(several);
+    read.bodies.forEach((body, i) => {
+      if (doubtful.includes(i + 1)) expect(body).toContain(`RETR_REFUSED message ${i + 1}: answers out of step`);
+      else expect(body).toBe(own[i]);
+    });
+    expect(read.bodies.length).toBeGreaterThanOrEqual(Math.max(...doubtful));
+    // What was not taken is read in a later session.
+    await source.open(never);
+    const again = refs.filter((_, i) => doubtful.includes(i + 1));
+    expect((await readAll(source, again)).bodies).toEqual(doubtful.map(n => own[n - 1]));
+    await source.close(false);
+    await server.close();
+  });
+
+  test.each([
+    ['that count otherwise', () => '40'],
+    ['of its neighbours', (i: number) => String(several[i + 1]?.length ?? 1)],
+  ])('are not seen in sizes %s', async (how, size) => {
+    const { server, source, read } = await reading({
+      messages: [
+        { octets: message(9, 'a first one\r\n'), uidl: 'first', listSize: '1' },
+        ...several.map((octets, i) => ({ octets, uidl: `${how} ${i}`, listSize: size(i) })),
+      ],
+    });
+    expect(read.bodies.slice(1)).toEqual(texts(several));
+    await source.close(false);
+    await server.close();
+  });
 });
 
 describe('removing', () => {
