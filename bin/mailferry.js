@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 'use strict';
 const { createHash } = require('node:crypto');
-const { readFileSync, renameSync, rmSync, writeFileSync } = require('node:fs');
+const { readFileSync, renameSync, rmSync, statSync, writeFileSync } = require('node:fs');
 const { createRequire } = require('node:module');
 const { join } = require('node:path');
 const { cachedDataVersionTag, getHeapSpaceStatistics, setFlagsFromString } = require('node:v8');
@@ -29,15 +29,19 @@ setFlagsFromString('--no-parallel-scavenge');
 setFlagsFromString('--max-inlined-bytecode-size=100');
 setFlagsFromString('--max-inlined-bytecode-size-cumulative=200');
 
-start(read(PROGRAM));
+start();
 
-function start(text) {
-  if (text !== null) {
-    load(text)(createRequire(PROGRAM), PROGRAM);
+function start() {
+  let text;
+  try {
+    text = readFileSync(PROGRAM);
+  } catch ({ code, message }) {
+    const build = `  In ${join(__dirname, '..')}/ run: npm ci && npm run build\n`;
+    process.stderr.write(`mailferry: ${code === 'ENOENT' ? `it is not built yet\n${build}` : `${message}\n`}`);
+    process.exitCode = 70;
     return;
   }
-  process.stderr.write(`mailferry: it is not built yet\n  In ${join(__dirname, '..')}/ run: npm ci && npm run build\n`);
-  process.exitCode = 70;
+  load(text)(createRequire(PROGRAM), PROGRAM);
 }
 
 /** Compiling takes 0.1 s of each start and more later on: what V8 made of the program is saved for the next time. */
@@ -55,7 +59,7 @@ function load(text) {
 
 /** null: there is nothing for this program and this V8. */
 function savedFor(digest) {
-  const file = read(COMPILED);
+  const file = readSaved();
   if (file === null || file.length <= DIGEST_OCTETS) return null;
   const content = file.subarray(DIGEST_OCTETS);
   if (!digest.copy().update(content).digest().equals(file.subarray(0, DIGEST_OCTETS))) return null;
@@ -85,9 +89,10 @@ function saveAtExit(script, digest, savedByLong) {
   });
 }
 
-function read(path) {
+function readSaved() {
   try {
-    return readFileSync(path);
+    // A pipe or a device in its place may never end.
+    return statSync(COMPILED).isFile() ? readFileSync(COMPILED) : null;
   } catch {
     return null;
   }

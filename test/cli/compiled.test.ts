@@ -1,5 +1,5 @@
-import { execFileSync } from 'node:child_process';
-import { cpSync, mkdtempSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import { execFileSync, spawnSync } from 'node:child_process';
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -21,7 +21,8 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(copy, { recursive: true, force: true }));
 
-const help = () => execFileSync(process.execPath, [join(copy, 'bin/mailferry.js'), '--help'], { encoding: 'utf8' });
+const help = () =>
+  execFileSync(process.execPath, [join(copy, 'bin/mailferry.js'), '--help'], { encoding: 'utf8', timeout: 20_000 });
 
 test('what V8 compiled is saved, and found good by the next start', () => {
   const first = help();
@@ -51,4 +52,17 @@ test('another program of the same length is not taken for the one that was compi
   expect(help()).toContain('Usage:');
   writeFileSync(program, readFileSync(program, 'latin1').replaceAll('Usage:', 'Usual:'), 'latin1');
   expect(help()).toContain('Usual:');
+});
+
+test('a pipe in its place is not waited for', () => {
+  execFileSync('mkfifo', [compiled]);
+  expect(help()).toContain('Usage:');
+});
+
+test('a program that is there and cannot be read is not said to be missing', () => {
+  rmSync(program);
+  mkdirSync(program);
+  const { status, stderr } = spawnSync(process.execPath, [join(copy, 'bin/mailferry.js')], { encoding: 'utf8' });
+  expect(stderr).toMatch(/^mailferry: EISDIR/);
+  expect(status).toBe(70);
 });
