@@ -11,6 +11,13 @@ function refused(number: number, line: StatusLine): MessageFailure {
   return { code: 'RETR_REFUSED', text: `message ${number}: the server refuses it: ${words(line)}` };
 }
 
+/** What the messages of one reading have in common. */
+export interface Reading {
+  readonly inStep: InStep;
+  /** @returns the error that ends this session; the rest is read in another one */
+  drop(reason: string): FerryError;
+}
+
 /** RETR into a body: one object a message, for thousands are under way at a time. */
 export class Retrieval implements Exchange {
   readonly kind = 'command';
@@ -18,34 +25,27 @@ export class Retrieval implements Exchange {
   readonly #number: number;
   readonly #builder: BodyBuilder;
   readonly #maxOctets: number;
-  readonly #oversize: () => FerryError;
-  readonly #inStep: InStep;
+  readonly #reading: Reading;
   #begin = '';
   #answer: Answer<ReadOutcome> | null = null;
   /** Sizes in LIST of the messages asked for before and after this one; null: none, or not known. */
   readonly #before: number | null;
   #after: number | null = null;
 
-  /**
-   * @param oversize gives the error that ends the session once a message outgrows maxOctets
-   * @param inStep of the session
-   * @param before of the message asked for before this one, null: there is none
-   */
+  /** @param before of the message asked for before this one, null: there is none */
   constructor(
     ref: Ref,
     number: number,
     builder: BodyBuilder,
     maxOctets: number,
-    oversize: () => FerryError,
-    inStep: InStep,
+    reading: Reading,
     before: Retrieval | null,
   ) {
     this.#ref = ref;
     this.#number = number;
     this.#builder = builder;
     this.#maxOctets = maxOctets;
-    this.#oversize = oversize;
-    this.#inStep = inStep;
+    this.#reading = reading;
     this.#before = before === null ? null : before.#ref.size;
     if (before !== null) before.#after = ref.size;
   }
@@ -80,19 +80,26 @@ export class Retrieval implements Exchange {
     if (this.#builder.length <= this.#maxOctets) return;
     const text = `message ${this.#number}: larger than ${this.#maxOctets} octets`;
     this.#answer?.answered({ ok: false, ref: this.#ref, failure: { code: 'MESSAGE_TOO_LARGE', text } });
-    throw this.#oversize();
+    throw this.#reading.drop('a message beyond the size limit');
   }
 
   end(): void {
     const { size } = this.#ref;
     const { length } = this.#builder;
-    if (this.#inStep.mayBeAnother(length, size, [this.#before, this.#after], this.#begin)) {
-      this.#builder.discard();
-      const text = `message ${this.#number}: answers out of step: ${length} octets came, and LIST says ${size}`;
-      this.#answer?.answered({ ok: false, ref: this.#ref, failure: { code: 'RETR_REFUSED', text } });
+    const { inStep, drop } = this.#reading;
+    const judgement = inStep.judge(length, size, [this.#before, this.#after], this.#begin);
+    if (judgement === 'own') {
+      this.#answer?.answered({ ok: true, message: { ref: this.#ref, body: this.#builder.finish(), hints: {} } });
       return;
     }
-    this.#answer?.answered({ ok: true, message: { ref: this.#ref, body: this.#builder.finish(), hints: {} } });
+    const text = `message ${this.#number}: answers out of step: ${length} octets came, and LIST says ${size}`;
+    if (judgement === 'doubtful') {
+      const error = drop(text);
+      this.failed(error);
+      throw error;
+    }
+    this.#builder.discard();
+    this.#answer?.answered({ ok: false, ref: this.#ref, failure: { code: 'RETR_REFUSED', text } });
   }
 
   failed(error: FerryError): void {

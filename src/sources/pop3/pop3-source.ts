@@ -85,7 +85,8 @@ class MaildropRef implements Ref {
  * A POP3 maildrop. Identity is the unique-id. Where the server has no UIDL, list() reads every message once and takes the
  * SHA-256 of its octets for the identity, which costs the whole transfer a second time; removing is refused then.
  * A session that ends is not replaced by itself (the caller calls open() again), except where the source had to drop it
- * because of a message beyond the size limit. Refs stay good in a later session: UIDL is asked again.
+ * because of a message beyond the size limit, or of one that may be another. Refs stay good in a later session: UIDL is asked
+ * again.
  */
 export class Pop3Source implements Source {
   readonly #options: Pop3SourceOptions;
@@ -99,6 +100,7 @@ export class Pop3Source implements Source {
   #messages: number | null = null;
   /** UIDL and LIST of this session, asked together with the login. */
   #ahead: { readonly session: Pop3Session; readonly listing: Promise<Listed> } | null = null;
+  readonly #inStep = new InStep();
   /** Monotonic milliseconds before which the server wants no login. */
   #loginNotBefore = 0;
 
@@ -175,25 +177,27 @@ export class Pop3Source implements Source {
       for (;;) {
         const session = this.#live();
         const numberOf = await this.#locate(session, feed, signal);
-        let oversize: FerryError | null = null;
+        let dropped: FerryError | null = null;
         let before: Retrieval | null = null;
-        const inStep = new InStep();
-        const drop = () => {
-          oversize = new FerryError('CONNECTION_LOST', 'dropped because of a message beyond the size limit');
-          return oversize;
+        const drop = (reason: string) => {
+          dropped = new FerryError('CONNECTION_LOST', `dropped because of ${reason}`);
+          return dropped;
         };
+        const reading = { inStep: this.#inStep, drop };
         const begin = async (ref: Ref, stop: AbortSignal): Promise<Begun<ReadOutcome>> => {
           const number = numberOf(ref);
           if (number === null) return { kind: 'result', result: { ok: false, ref, failure: GONE } };
           const builder = await bodies.admit(ref.size ?? 0, stop);
-          before = new Retrieval(ref, number, builder, longest(ref, maxMessageOctets), drop, inStep, before);
+          const most = longest(ref, maxMessageOctets);
+          // One command at a time, no reply is that of another.
+          before = new Retrieval(ref, number, builder, most, reading, session.window(2) > 1 ? before : null);
           return before;
         };
         try {
           yield* pipelined(session, feed, this.#work(session, begin, bodyWeight, disposeBody), signal);
           return;
         } catch (error) {
-          if (error !== oversize) throw error;
+          if (error !== dropped) throw error;
         }
         if ((await feed.peek()).done === true) return;
         await this.open(signal);
@@ -469,7 +473,15 @@ export class Pop3Source implements Source {
     weight: (result: Result) => number = () => 0,
     dispose: (result: Result) => void = () => {},
   ): Work<Item, Result> {
-    return { window: session.window(WINDOW), begin, weight, dispose };
+    const inStep = this.#inStep;
+    return {
+      get window() {
+        return inStep.alone ? 1 : session.window(WINDOW);
+      },
+      begin,
+      weight,
+      dispose,
+    };
   }
 }
 
