@@ -15,9 +15,9 @@ const RATIO_CAP = 500;
 const RATIO_ASKED_ABOVE = 16 * 1024 * 1024;
 
 /**
- * Inflates a gzip file of one or many members; octets after the last one are ignored (tape padding). Memory is bounded by
+ * Inflates a gzip file of one or many members; zeros after the last one are ignored (tape padding). Memory is bounded by
  * what one chunk inflates to: feed small ones.
- * @throws GzipBroken after everything that could be inflated was given
+ * @throws GzipBroken after what was inflated before; of a damaged file, Node keeps back the last 128 KiB before the damage
  */
 export async function* gunzip(compressed: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
   const inflater = createGunzip({ chunkSize: 128 * 1024 });
@@ -70,5 +70,5 @@ export async function* gunzip(compressed: AsyncIterable<Buffer>): AsyncGenerator
 function broken(fault: NodeJS.ErrnoException): GzipBroken {
   return fault.code === 'Z_BUF_ERROR'
     ? new GzipBroken('truncated', 'the compressed file ends too early')
-    : new GzipBroken('damaged', `the compressed file is damaged: ${fault.message}`);
+    : new GzipBroken('damaged', `the compressed file is damaged (${fault.message}); gunzip may get more out of it`);
 }
