@@ -412,8 +412,13 @@ class Wire {
 
   #drained(): Promise<void> {
     return new Promise(resolve => {
-      this.#socket.once('drain', resolve);
-      this.#socket.once('close', resolve);
+      const go = () => {
+        this.#socket.off('drain', go);
+        this.#socket.off('close', go);
+        resolve();
+      };
+      this.#socket.on('drain', go);
+      this.#socket.on('close', go);
     });
   }
 
