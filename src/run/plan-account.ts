@@ -49,6 +49,8 @@ export async function planAccount(
   return result;
 }
 
+const RUNNING = 'another run of this account is under way: what it waits for an answer to counts as in doubt here';
+
 /** How much of each message is looked at. */
 type Depth = 'listing' | 'header' | 'body';
 
@@ -96,6 +98,8 @@ class Planning {
     let opened: DestinationFacts | null = null;
     if (refs.length > 0) {
       this.#inDoubt = new Map(this.#run.account.unsettled().map(record => [keyOf(record.message), record]));
+      const isRunning = this.#inDoubt.size > 0 && this.#run.ledger.status([job.name])[0]?.running != null;
+      if (isRunning) notice(this.#run, this.#tally, RUNNING);
       opened = await job.destination.open(stop.graceful);
       this.#names = new FolderNames(job.destination.features);
       const together = claimSourceFolders(job, folders, this.#names);

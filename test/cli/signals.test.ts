@@ -215,6 +215,9 @@ describe('two runs at once', () => {
     expect(await home.run('migrate', 'alice', '--quiet')).toMatchObject({ code: 75, out: '', err: '' });
     expect((await home.run('status')).out).toMatch(new RegExp(`alice: running since .*process ${first.child.pid}`));
     expect((await home.run('forget', 'alice', '--yes')).code).toBe(75);
+    expect(resultOf(await home.run('plan', 'alice', '--json')).accounts[0]?.notices).toContain(
+      'another run of this account is under way: what it waits for an answer to counts as in doubt here',
+    );
 
     // The lock goes with the process, however it ends.
     first.child.kill('SIGKILL');
