@@ -67,7 +67,7 @@ describe('logging in', () => {
       capabilities: [...GOOD, 'QUOTA'],
     });
     expect(await opening(server.port)).toMatchObject({
-      security: 'plain',
+      security: 'plain (loopback)',
       server: 'generic',
       prefix: 'INBOX.',
       delimiter: '.',
