@@ -49,6 +49,8 @@ export class BodyStore {
 const SPOOL_LEASE = 256 * 1024;
 /** Buffers a spooled body is read through in turn: chunks() promises that the last two stay good. */
 const SPOOL_BUFFERS = 3;
+/** What to do where no file can be written. */
+const NO_ROOM = 'Set TMPDIR to a directory with free space.';
 
 /** Collects the octets of one message; spills to disk above the threshold. finish() or discard(), once. */
 export class BodyBuilder {
@@ -119,10 +121,12 @@ export class BodyBuilder {
       this.#fd = openSync(path, flags, 0o600);
       unlinkSync(path);
     } catch (cause) {
-      const hint = 'Set TMPDIR to a directory with free space.';
       throw (
         tooManyOpenFiles(cause) ??
-        new FerryError('STATE_UNWRITABLE', `cannot create a spool file in ${this.#directory}`, { cause, hint })
+        new FerryError('STATE_UNWRITABLE', `cannot create a spool file in ${this.#directory}`, {
+          cause,
+          hint: NO_ROOM,
+        })
       );
     }
     for (const { octets } of this.#parts) writeAll(this.#fd, octets);
@@ -211,7 +215,7 @@ function writeAll(fd: number, chunk: Buffer): void {
   } catch (cause) {
     throw new FerryError('STATE_UNWRITABLE', 'no space for a spool file', {
       cause,
-      hint: 'Set TMPDIR to a directory with free space.',
+      hint: NO_ROOM,
     });
   }
 }

@@ -63,9 +63,9 @@ export async function configUnlessState({ config, state }: AccountFlags): Promis
   }
 }
 
-/** The state file of a command that asks it alone. */
-export async function stateOf(flags: AccountFlags): Promise<string> {
-  return (await configUnlessState(flags))?.state ?? resolve(flags.state ?? '');
+/** The state file of a command that asks it alone. @param config of configUnlessState() */
+export function stateOf(config: Config | null, flags: AccountFlags): string {
+  return config?.state ?? resolve(flags.state ?? '');
 }
 
 /** Folders a run makes where they are missing. */

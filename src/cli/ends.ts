@@ -20,6 +20,11 @@ export function endsOf({ from, to }: AccountConfig): Ends {
   };
 }
 
+/** By name of the account. The ledger's own names tell neither how a server is reached nor at which port. */
+export function endsByName(accounts: readonly AccountConfig[]): ReadonlyMap<string, Ends> {
+  return new Map(accounts.map(account => [account.name, endsOf(account)]));
+}
+
 function filesOf(from: Exclude<SourceConfig, { readonly kind: 'pop3' }>): string {
   return from.kind === 'mbox' ? `mbox:${from.paths.join(',')}` : `maildir:${from.path}`;
 }

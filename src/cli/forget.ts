@@ -1,17 +1,18 @@
 import { FerryError, printable } from '../errors.js';
 import { acquireAccountLock } from '../ledger/lock.js';
 import { openLedger, openLedgerReadOnly } from '../ledger/sqlite-ledger.js';
-import { stateOf } from './configuration.js';
+import { configUnlessState, stateOf } from './configuration.js';
 import { confirm, declined, out } from './io.js';
 import type { ConfigFlags } from './program.js';
 
 /** The account need not be in the configuration any more. */
 export async function forgetCommand(account: string, flags: ConfigFlags & { readonly yes?: boolean }): Promise<number> {
-  const state = await stateOf(flags);
-  if (flags.yes !== true && !isRecorded(account, state)) throw nothingRecorded(account);
-  const question = `Forget all that is recorded of ${printable(account)} in ${state}? Mail at either end stays; the next run looks at all of it again.`;
-  if (flags.yes !== true && !(await confirm(question)))
-    throw declined('nothing was forgotten', 'mailferry status shows what is recorded.');
+  const state = stateOf(await configUnlessState(flags), flags);
+  if (flags.yes !== true) {
+    if (!isRecorded(account, state)) throw nothingRecorded(account);
+    const question = `Forget all that is recorded of ${printable(account)} in ${state}? Mail at either end stays; the next run looks at all of it again.`;
+    if (!(await confirm(question))) throw declined('nothing was forgotten', 'mailferry status shows what is recorded.');
+  }
   const lock = acquireAccountLock(state, account);
   const ledger = openLedger(state);
   try {

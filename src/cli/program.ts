@@ -92,12 +92,7 @@ function buildProgram(done: (exitCode: number) => void): Command {
     runOptions(program.command('plan'), true)
       .description('dry run: what a migration would do; nothing is written anywhere')
       .option('--full', 'read bodies too, so that every figure is known')
-      .addOption(
-        new Option(
-          '-o, --output <FILE>',
-          'write the plan to FILE.json, or its report to FILE (.txt .csv .html)',
-        ).argParser(once),
-      ),
+      .option('-o, --output <FILE>', 'write the plan to FILE.json, or its report to FILE (.txt .csv .html)', once),
   ]) {
     command.action(async (accounts: string[], flags: MigrateFlags) => {
       const { migrateCommand } = await import('./migrate.js');
@@ -154,7 +149,7 @@ function buildProgram(done: (exitCode: number) => void): Command {
   configOption(program.command('report'))
     .description('the report of a run, from the state file alone, or of a plan')
     .argument('[RUN]', 'a run such as r20261123-0915-ab, or a plan file; the last run if none is named')
-    .addOption(new Option('-o, --output <FILE>', 'write it to FILE (.txt .json .csv .html)').argParser(once))
+    .option('-o, --output <FILE>', 'write it to FILE (.txt .json .csv .html)', once)
     .option('--quiet', 'do not say where it was written')
     .action(async (run: string | undefined, flags: ConfigFlags & { output?: string; quiet?: boolean }) => {
       const { reportCommand } = await import('./report.js');

@@ -1,12 +1,11 @@
-import { resolve } from 'node:path';
 import type { AccountConfig } from '../config/config.js';
 import { asFerryError, FerryError, printable } from '../errors.js';
 import { openLedgerReadOnly } from '../ledger/sqlite-ledger.js';
 import { renderReport, reportFormatOf } from '../report/report.js';
 import { recordedResult } from '../run/recorded-result.js';
 import type { RunResult } from '../run/result.js';
-import { configUnlessState } from './configuration.js';
-import { endsOf } from './ends.js';
+import { configUnlessState, stateOf } from './configuration.js';
+import { endsByName } from './ends.js';
 import { err, out } from './io.js';
 import { lastRuns } from './known-runs.js';
 import { checkReport, keepApart, reportSaid, writeOutput } from './output-file.js';
@@ -24,7 +23,7 @@ export async function reportCommand(
   if (output !== undefined) checkReport(output);
   const isPlan = run !== undefined && isFileName(run);
   const config = isPlan ? null : await configUnlessState(flags);
-  const input = isPlan ? run : (config?.state ?? resolve(flags.state ?? ''));
+  const input = isPlan ? run : stateOf(config, flags);
   if (output !== undefined) keepApart(output, { [isPlan ? 'plan' : 'state file']: input });
   const result = isPlan ? readPlan(input, NO_PLAN).result : resultOf(run, input, config?.accounts ?? []);
   const format = output === undefined ? 'text' : (reportFormatOf(output) ?? 'text');
@@ -59,8 +58,7 @@ function resultOf(run: string | undefined, state: string, configured: readonly A
     }
     const result = recordedResult(ledger, record);
     if (record.result !== null) return result;
-    // The ledger's own names tell neither how a server is reached nor at which port.
-    const ends = new Map(configured.map(account => [account.name, endsOf(account)]));
+    const ends = endsByName(configured);
     return { ...result, accounts: result.accounts.map(account => ({ ...account, ...ends.get(account.name) })) };
   } finally {
     ledger.close();

@@ -1,4 +1,3 @@
-import { resolve } from 'node:path';
 import { FerryError, printable } from '../errors.js';
 import type { AccountStatus } from '../ledger/ledger.js';
 import { openLedgerReadOnly } from '../ledger/sqlite-ledger.js';
@@ -7,8 +6,8 @@ import type { Ends } from '../run/account-job.js';
 import { lastResults, lastVerification } from '../run/recorded-result.js';
 import type { AccountResult } from '../run/result.js';
 import { chosenAccounts, quoted } from './accounts.js';
-import { configUnlessState } from './configuration.js';
-import { endsOf } from './ends.js';
+import { configUnlessState, stateOf } from './configuration.js';
+import { endsByName } from './ends.js';
 import { out } from './io.js';
 import type { ConfigFlags } from './program.js';
 
@@ -20,11 +19,11 @@ export async function statusCommand(
   const config = await configUnlessState(flags);
   const configured = config === null ? [] : chosenAccounts(config, names);
   const chosen = config === null ? names : configured.map(account => account.name);
-  const ledger = openLedgerReadOnly(config?.state ?? resolve(flags.state ?? ''));
+  const ledger = openLedgerReadOnly(stateOf(config, flags));
   try {
     const all = ledger.status(chosen.length === 0 ? null : chosen);
     const known = new Map(all.map(status => [status.name, status]));
-    const ends = new Map(configured.map(account => [account.name, endsOf(account)]));
+    const ends = endsByName(configured);
     for (const [name, its] of ends) if (!known.has(name)) known.set(name, neverRun(name, its));
     const recorded = chosen.length === 0 ? all : chosen.flatMap(name => known.get(name) ?? []);
     const missing = config === null ? chosen.filter(name => !known.has(name)) : [];
@@ -34,7 +33,6 @@ export async function statusCommand(
     const readBack = lastResults(verifications);
     const rows = recorded.map((status, i) => {
       const told = last.get(status.name);
-      // The ledger's own names tell neither how a server is reached nor at which port.
       const { source, destination } = { ...status, ...ends.get(status.name), ...told };
       // The run's own exit code is that of all its accounts together.
       const lastRun =

@@ -21,12 +21,17 @@ function isLoopbackIPv6(address: string): boolean {
  * Behind a proxy "localhost" is another machine.
  */
 export function plaintextAllowed(endpoint: Endpoint): boolean {
-  return endpoint.allowPlaintext === true || (endpoint.proxy === undefined && isLoopback(endpoint.host));
+  return endpoint.allowPlaintext === true || staysHere(endpoint);
 }
 
-/** How an unencrypted connection is told of. */
-export function plainly({ host, proxy }: Endpoint): string {
-  return proxy === undefined && isLoopback(host) ? 'plain (loopback)' : 'plain (not encrypted)';
+function staysHere({ host, proxy }: Endpoint): boolean {
+  return proxy === undefined && isLoopback(host);
+}
+
+/** How people are told of a connection. @param security of describeSecurity() */
+export function toldSecurity(security: string, endpoint: Endpoint): string {
+  if (security !== 'plain') return security;
+  return staysHere(endpoint) ? 'plain (loopback)' : 'plain (not encrypted)';
 }
 
 /** @throws FerryError TLS_REQUIRED before anything is contacted. */

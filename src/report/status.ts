@@ -2,7 +2,7 @@ import { ERRORS, type ErrorCode } from '../errors.js';
 import type { AccountError, AccountResult } from '../run/result.js';
 import { count, counted, moment, octets } from './figures.js';
 import { cut, cutStart, displayWidth, hanging, padEnd, padStart, safeJson, shown } from './safe-text.js';
-import { closingLine, exitMeaning, totalsOf } from './summary.js';
+import { closingLine, exitMeaning, namesItself, totalsOf } from './summary.js';
 
 /** What the table needs to know of an account; the ledger's status has all of it. */
 export interface StatusAccount {
@@ -127,8 +127,8 @@ function details(account: StatusAccount): string[] {
     const why = f.failure === null ? open : `${shown(f.failure.code)}: ${shown(f.failure.text)}`;
     // What is refused before it is sent belongs to no folder.
     const to = f.mailbox === '' ? '' : ` to ${shown(f.mailbox)}`;
-    // What is said of a whole file begins with its name.
-    const what = f.failure?.text.startsWith(`${f.label} `) === true ? '' : `${shown(f.label)}${to}: `;
+    const isNamed = f.failure !== null && namesItself({ ref: f.label, text: f.failure.text });
+    const what = isNamed ? '' : `${shown(f.label)}${to}: `;
     lines.push(...hanging(`${what}${why}`, '  - ', COLUMNS));
   }
   const more = account.refused + account.inDoubt - Math.min(account.failures.length, FIRST_FAILURES);

@@ -165,6 +165,11 @@ export function failureGroups(failed: readonly FailedMessage[]): FailureGroup[] 
     .sort((a, b) => b.messages.length - a.messages.length);
 }
 
+/** What is said of a whole file begins with its name. */
+export function namesItself({ ref, text }: { readonly ref: string; readonly text: string }): boolean {
+  return text.startsWith(`${ref} `);
+}
+
 /** Results read back from an older ledger may hold a code this version does not know. */
 function hintOf(code: ErrorCode): string {
   return (ERRORS as Partial<Record<string, { hint: string }>>)[code]?.hint ?? '';

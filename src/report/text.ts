@@ -10,6 +10,7 @@ import {
   expectationsOf,
   failureGroups,
   folderRows,
+  namesItself,
   nextSteps,
   notThere,
   totalsOf,
@@ -167,15 +168,16 @@ function refusedFolders(messages: readonly FailedMessage[]): string[] {
 
 function failedMessages(messages: readonly FailedMessage[]): string[] {
   return [
-    ...messages.slice(0, FIRST_MESSAGES).flatMap(m =>
-      // What is said of a whole file begins with its name.
-      wrapped(
-        m.text.startsWith(`${m.ref} `)
-          ? shown(m.text)
-          : `${shown(m.ref)}${m.mailbox === undefined ? '' : ` to ${shown(m.mailbox)}`}: ${shown(m.text)}`,
-        '    - ',
+    ...messages
+      .slice(0, FIRST_MESSAGES)
+      .flatMap(m =>
+        wrapped(
+          namesItself(m)
+            ? shown(m.text)
+            : `${shown(m.ref)}${m.mailbox === undefined ? '' : ` to ${shown(m.mailbox)}`}: ${shown(m.text)}`,
+          '    - ',
+        ),
       ),
-    ),
     ...rest(messages.length),
   ];
 }

@@ -30,6 +30,8 @@ export interface ConnectOptions {
   readonly compress: boolean;
   /** It is for appending alone: nothing is asked about mailboxes. */
   readonly forMail: boolean;
+  /** Called when the server has taken the login, while it is still asked who it is. */
+  readonly loggedIn?: (() => void) | undefined;
   readonly log: (line: string) => void;
 }
 
@@ -47,39 +49,29 @@ export interface Connected {
  * Connects and logs in, once: a refused password is never tried again. A refused token is replaced once.
  * @throws FerryError UNREACHABLE, CONNECT_TIMEOUT, TLS_FAILED, TLS_REQUIRED, LOGIN_REFUSED, SERVER_BUSY, THROTTLED,
  * CONNECTION_LOST, PROTOCOL_VIOLATION
- * @param loggedIn called when the server has taken the login, while it is still asked who it is
  */
-export async function connectImap(
-  options: ConnectOptions,
-  signal: AbortSignal,
-  loggedIn: () => void = () => undefined,
-): Promise<Connected> {
+export async function connectImap(options: ConnectOptions, signal: AbortSignal): Promise<Connected> {
   const { secret } = options.credentials;
-  if (secret.kind === 'password') return attempt(options, { pass: secret.reveal() }, signal, loggedIn);
+  if (secret.kind === 'password') return attempt(options, { pass: secret.reveal() }, signal);
   const token = await secret.token(null, signal);
   try {
-    return await attempt(options, { accessToken: token }, signal, loggedIn);
+    return await attempt(options, { accessToken: token }, signal);
   } catch (error) {
     if (!(error instanceof FerryError) || error.code !== 'LOGIN_REFUSED') throw error;
     const replaced = await secret.token(token, signal);
     if (replaced === token) throw error;
-    return attempt(options, { accessToken: replaced }, signal, loggedIn);
+    return attempt(options, { accessToken: replaced }, signal);
   }
 }
 
 type Secret = { readonly pass: string } | { readonly accessToken: string };
 
-async function attempt(
-  options: ConnectOptions,
-  secret: Secret,
-  signal: AbortSignal,
-  loggedIn: () => void,
-): Promise<Connected> {
+async function attempt(options: ConnectOptions, secret: Secret, signal: AbortSignal): Promise<Connected> {
   const { endpoint, credentials, compress } = options;
   // Loaded by the first connection, for a run that finds nothing new needs none.
   const [opened, { ImapFlow }] = await Promise.all([dial(endpoint, signal), import('imapflow')]);
   const carried = carrying(opened, endpoint);
-  const witness = new LoginWitness(loggedIn);
+  const witness = new LoginWitness(options.loggedIn);
   const client = new ImapFlow({
     host: endpoint.host,
     port: endpoint.port,
@@ -266,9 +258,9 @@ export async function bounded<T>(
 
 /** Listens to imapflow's log for the one fact it shows nowhere else: that a login took place, not a PREAUTH greeting. */
 class LoginWitness {
-  readonly #tell: () => void;
+  readonly #tell: (() => void) | undefined;
   loggedIn = false;
-  constructor(tell: () => void) {
+  constructor(tell: (() => void) | undefined) {
     this.#tell = tell;
   }
   isLevelEnabled(level: string): boolean {
@@ -277,7 +269,7 @@ class LoginWitness {
   info(entry: { readonly src?: string }): void {
     if (entry.src !== 'auth') return;
     this.loggedIn = true;
-    this.#tell();
+    this.#tell?.();
   }
   debug(): void {}
   warn(): void {}

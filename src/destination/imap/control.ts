@@ -48,7 +48,7 @@ export class Control {
   /** Connects where needed. @param loggedIn called as soon as the login of a new connection was taken */
   async connect(signal: AbortSignal, loggedIn?: () => void): Promise<Connected> {
     if (this.#connected?.client.usable) return this.#connected;
-    this.#opening ??= connectImap(this.#options, signal, loggedIn).finally(() => {
+    this.#opening ??= connectImap({ ...this.#options, loggedIn }, signal).finally(() => {
       this.#opening = null;
     });
     this.#connected = await this.#opening;

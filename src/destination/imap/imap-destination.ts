@@ -4,7 +4,7 @@ import type { Credentials } from '../../auth/credentials.js';
 import { asFerryError, FerryError, printable } from '../../errors.js';
 import type { SpecialUse } from '../../message/folder.js';
 import { type Endpoint, where } from '../../net/endpoint.js';
-import { plainly } from '../../net/plaintext.js';
+import { toldSecurity } from '../../net/plaintext.js';
 import type {
   AppendItem,
   AppendResult,
@@ -160,7 +160,7 @@ export class ImapDestination implements Destination {
       this.#existing.set(name.path, name);
     }
     const facts: DestinationFacts = {
-      security: security === 'plain' ? plainly(this.#options.endpoint) : security,
+      security: toldSecurity(security, this.#options.endpoint),
       server: [profile.name, printable(String(client.serverInfo?.version ?? ''), 40)].join(' ').trim(),
       capabilities: [...capabilities.keys()].map(name => printable(name, 60)),
       delimiter: rules.delimiter,

@@ -3,7 +3,7 @@ import { lstat, readdir, stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { FerryError, printable } from '../../errors.js';
 import { expandGlob, isGlob } from './glob.js';
-import { kindOf, reasonOf, unreadable } from './mail-file.js';
+import { kindOf, MISNAMED, reasonOf, unreadable } from './mail-file.js';
 
 export type Layout = 'auto' | 'file' | 'tree' | 'thunderbird' | 'apple' | 'takeout';
 
@@ -128,8 +128,7 @@ class Walk implements Found {
     } catch (thrown) {
       if (thrown instanceof FerryError) throw thrown;
       // Node gives such a name with U+FFFD in it, which leads nowhere, and its mail would be left out in silence.
-      if (name.includes('\ufffd') && !(await isThere(path)))
-        this.#fault(path, 'has a name that is not UTF-8: rename it');
+      if (name.includes('\ufffd') && !(await isThere(path))) this.#fault(path, MISNAMED);
       // A link to nothing holds no mail: Thunderbird's lock is one.
       else if ((thrown as NodeJS.ErrnoException).code === 'ENOENT')
         this.notices.push(`${printable(path)} leads nowhere`);

@@ -191,10 +191,12 @@ export function sameStamp(a: Stamp, b: Stamp): boolean {
   return a.dev === b.dev && a.ino === b.ino && a.size === b.size && a.mtimeNs === b.mtimeNs;
 }
 
+/** Why a path leads nowhere that Node gives with U+FFFD in it. */
+export const MISNAMED = 'has a name that is not UTF-8: rename it';
+
 export function unreadable(path: string, reason: string, cause?: unknown): FerryError {
-  // Node gives a name that is not UTF-8 with U+FFFD in it, which leads nowhere.
   const isMisnamed = path.includes('\ufffd') && (cause as NodeJS.ErrnoException | undefined)?.code === 'ENOENT';
-  const why = isMisnamed ? 'has a name that is not UTF-8: rename it' : reason;
+  const why = isMisnamed ? MISNAMED : reason;
   return new FerryError('INPUT_UNREADABLE', `${printable(path)} ${why}`, { side: 'from', cause });
 }
 

@@ -4,7 +4,7 @@ import type { BodyStore } from '../../body/body-store.js';
 import { FerryError, printable } from '../../errors.js';
 import { duration, within } from '../../net/deadline.js';
 import { bareHost, type Endpoint, where } from '../../net/endpoint.js';
-import { plainly } from '../../net/plaintext.js';
+import { toldSecurity } from '../../net/plaintext.js';
 import type {
   CheckpointReader,
   HeaderOutcome,
@@ -132,7 +132,7 @@ export class Pop3Source implements Source {
     const { capabilities } = session;
     this.#quitTakesMail = capabilities.expiresAtOnce || isGmail(this.#endpoint.host);
     this.#facts = {
-      security: session.security === 'plain' ? plainly(this.#endpoint) : session.security,
+      security: toldSecurity(session.security, this.#endpoint),
       capabilities: capabilities.list(),
       messages: this.#messages,
       octets,

@@ -178,26 +178,15 @@ describe('answers out of step', () => {
     await server.close();
   });
 
-  test('is not seen for long in sizes that are wrong: one more session, and all messages', async () => {
+  test.each([
+    ['those of neighbours: one more session, and all messages', (i: number) => String(several[i + 1]?.length ?? 1), 2],
+    ['wrong by more: one session, and all messages', () => '10000', 1],
+  ])('is not seen for long in sizes that are %s', async (_, listSize, sessions) => {
     const { server, source, read } = await reading({
-      messages: several.map((octets, i) => ({
-        octets,
-        uidl: `${i}`,
-        listSize: String(several[i + 1]?.length ?? 1),
-      })),
+      messages: several.map((octets, i) => ({ octets, uidl: `${i}`, listSize: listSize(i) })),
     });
     expect(read).toMatchObject({ bodies: texts(several), error: null });
-    expect(server.connections).toBe(2);
-    await source.close(false);
-    await server.close();
-  });
-
-  test('is not seen in sizes that are wrong by more', async () => {
-    const { server, source, read } = await reading({
-      messages: several.map((octets, i) => ({ octets, uidl: `${i}`, listSize: '10000' })),
-    });
-    expect(read).toMatchObject({ bodies: texts(several), error: null });
-    expect(server.connections).toBe(1);
+    expect(server.connections).toBe(sessions);
     await source.close(false);
     await server.close();
   });
